@@ -1,0 +1,1 @@
+//! A closure wrapped for the hot path: version gate, panic isolation, outcome counters.

@@ -1,0 +1,2 @@
+//! The meltica gateway.
+fn main() {}

@@ -1,0 +1,1 @@
+//! In-process event distribution for market data: pooled, ordered, isolated, never losing an execution report.

@@ -1,0 +1,1 @@
+//! Binance spot market data decoded straight into pooled events, with verified books.

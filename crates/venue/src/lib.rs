@@ -1,0 +1,1 @@
+//! What a trading venue's adapter needs: decoding in place, book assembly, synthetic feeds, recordings.
