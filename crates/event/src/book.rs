@@ -1,0 +1,177 @@
+use std::ops::Deref;
+
+use crate::{EventKind, Header, Price, Quantity, Side};
+
+/// A price and how much there is at it. In a delta, a quantity of zero removes the price.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Level {
+    /// The price.
+    pub price: Price,
+    /// How much there is at it.
+    pub quantity: Quantity,
+}
+
+/// One side of a book: levels with the best price first, each price once. Reads as a slice.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Levels {
+    levels: Vec<Level>,
+    side: Side,
+}
+
+impl Levels {
+    /// An empty side with room for `capacity` levels; more are taken, at the price of an
+    /// allocation.
+    pub fn with_capacity(side: Side, capacity: usize) -> Self {
+        Self { levels: Vec::with_capacity(capacity), side }
+    }
+
+    /// Puts a level where its price belongs, replacing what was there. In a run of levels that
+    /// come best first, each costs no more than a comparison.
+    pub fn set(&mut self, level: Level) {
+        let follows = |last: &Level| self.side.is_worse(level.price, last.price);
+        if self.levels.last().is_none_or(follows) {
+            self.levels.push(level);
+            return;
+        }
+        match self.position(level.price) {
+            Ok(index) => self.levels[index] = level,
+            Err(index) => self.levels.insert(index, level),
+        }
+    }
+
+    /// Takes the level of this price away; `None` if there is none.
+    pub fn remove(&mut self, price: Price) -> Option<Level> {
+        self.position(price).ok().map(|index| self.levels.remove(index))
+    }
+
+    /// Forgets every level, keeping the room.
+    pub fn clear(&mut self) {
+        self.levels.clear();
+    }
+
+    /// Becomes equal to `other`, allocating only if its room does not suffice.
+    fn copy_from(&mut self, other: &Self) {
+        self.side = other.side;
+        self.levels.clear();
+        self.levels.extend_from_slice(&other.levels);
+    }
+
+    fn position(&self, price: Price) -> Result<usize, usize> {
+        match self.side {
+            Side::Buy => self.levels.binary_search_by(|level| price.cmp(&level.price)),
+            Side::Sell => self.levels.binary_search_by(|level| level.price.cmp(&price)),
+        }
+    }
+}
+
+impl Side {
+    fn is_worse(self, price: Price, than: Price) -> bool {
+        match self {
+            Self::Buy => price < than,
+            Self::Sell => price > than,
+        }
+    }
+}
+
+impl Deref for Levels {
+    type Target = [Level];
+
+    fn deref(&self) -> &[Level] {
+        &self.levels
+    }
+}
+
+/// A book, whole or in part: a snapshot has every level, a delta those that changed.
+///
+/// Which of the two it is says the header's kind. The header's sequence is the last update that is
+/// in it. Levels are allocated once and kept when the book is cleared, so a pooled book stops
+/// allocating when it has seen its largest.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Book {
+    /// What every message begins with; the kind is [`EventKind::BookSnapshot`] or
+    /// [`EventKind::BookDelta`].
+    pub header: Header,
+    /// The first update that is in a delta; equal to the header's sequence in a snapshot.
+    pub first_sequence: u64,
+    /// Who buys, highest first.
+    pub bids: Levels,
+    /// Who sells, lowest first.
+    pub asks: Levels,
+}
+
+static_assertions::assert_impl_all!(Book: Clone, Send, Sync);
+
+impl Book {
+    /// An empty snapshot with room for `levels` on each side.
+    pub fn with_capacity(levels: usize) -> Self {
+        Self {
+            header: Header::new(EventKind::BookSnapshot),
+            first_sequence: 0,
+            bids: Levels::with_capacity(Side::Buy, levels),
+            asks: Levels::with_capacity(Side::Sell, levels),
+        }
+    }
+
+    /// Forgets everything, keeping the room: what a returned book is reset by.
+    pub fn clear(&mut self) {
+        self.header = Header::new(EventKind::BookSnapshot);
+        self.first_sequence = 0;
+        self.bids.clear();
+        self.asks.clear();
+    }
+
+    /// The side's levels.
+    pub fn side_mut(&mut self, side: Side) -> &mut Levels {
+        match side {
+            Side::Buy => &mut self.bids,
+            Side::Sell => &mut self.asks,
+        }
+    }
+
+    /// Folds a newer message of the same stream into this one, so that whoever sees only this one
+    /// knows what both said.
+    ///
+    /// A snapshot replaces everything. A delta changes the levels it names: in a snapshot, a
+    /// quantity of zero removes the level; in a delta it stays, since it still has to remove the
+    /// level from whatever the delta is applied to. The header becomes the newer one's, except
+    /// that a snapshot with deltas folded into it remains a snapshot. The two must follow each
+    /// other: what lies between them cannot be known here.
+    pub fn fold(&mut self, newer: &Self) {
+        if newer.header.kind == EventKind::BookSnapshot {
+            self.clone_from(newer);
+            return;
+        }
+        let whole = self.header.kind == EventKind::BookSnapshot;
+        for (mine, theirs) in [(&mut self.bids, &newer.bids), (&mut self.asks, &newer.asks)] {
+            for level in theirs.iter() {
+                if whole && level.quantity.is_zero() {
+                    mine.remove(level.price);
+                } else {
+                    mine.set(*level);
+                }
+            }
+        }
+        let (kind, numbering) = (self.header.kind, self.header.numbering);
+        self.header = Header { kind, ..newer.header };
+        if whole {
+            self.header.numbering = numbering;
+            self.first_sequence = newer.header.sequence;
+        }
+    }
+}
+
+/// `clone_from` reuses the room that is there: a book copied into a pooled one allocates nothing.
+impl Clone for Book {
+    fn clone(&self) -> Self {
+        let mut copy = Self::with_capacity(self.bids.len().max(self.asks.len()));
+        copy.clone_from(self);
+        copy
+    }
+
+    fn clone_from(&mut self, source: &Self) {
+        self.header = source.header;
+        self.first_sequence = source.first_sequence;
+        self.bids.copy_from(&source.bids);
+        self.asks.copy_from(&source.asks);
+    }
+}

@@ -1,0 +1,106 @@
+//! A book agrees with a map of its levels, whatever is set, removed and folded.
+
+use std::collections::BTreeMap;
+
+use meltica_event::{Book, EventKind, Level, Price, Quantity, Side};
+use proptest::prelude::*;
+
+type Map = BTreeMap<i64, u64>;
+
+fn level(price: i64, quantity: u64) -> Level {
+    Level { price: Price::from_units(price), quantity: Quantity::from_units(quantity) }
+}
+
+/// A message with these changes on both sides, in the order given.
+fn message(kind: EventKind, sequence: u64, changes: &[(i64, u64)]) -> Book {
+    let mut book = Book::with_capacity(4);
+    book.header.kind = kind;
+    book.header.sequence = sequence;
+    book.first_sequence = sequence;
+    for (price, quantity) in changes {
+        book.bids.set(level(*price, *quantity));
+        book.side_mut(Side::Sell).set(level(*price, *quantity));
+    }
+    book
+}
+
+fn apply(map: &mut Map, changes: &[(i64, u64)]) {
+    for (price, quantity) in changes {
+        if *quantity == 0 {
+            map.remove(price);
+        } else {
+            map.insert(*price, *quantity);
+        }
+    }
+}
+
+fn pairs(levels: &[Level]) -> Vec<(i64, u64)> {
+    levels.iter().map(|l| (l.price.units(), l.quantity.units())).collect()
+}
+
+fn changes(quantities: std::ops::Range<u64>) -> impl Strategy<Value = Vec<(i64, u64)>> {
+    prop::collection::vec((-20i64..20, quantities), 0..30)
+}
+
+proptest! {
+    #[test]
+    fn a_snapshot_with_deltas_folded_in_equals_a_map(
+        snapshot in changes(1..5),
+        deltas in prop::collection::vec(changes(0..5), 0..6),
+    ) {
+        let mut map = Map::new();
+        apply(&mut map, &snapshot);
+        let mut book = message(EventKind::BookSnapshot, 1, &snapshot);
+        for (index, delta) in deltas.iter().enumerate() {
+            apply(&mut map, delta);
+            book.fold(&message(EventKind::BookDelta, 2 + index as u64, delta));
+        }
+        prop_assert_eq!(pairs(&book.asks), map.clone().into_iter().collect::<Vec<_>>());
+        prop_assert_eq!(pairs(&book.bids), map.into_iter().rev().collect::<Vec<_>>());
+        prop_assert_eq!(book.header.kind, EventKind::BookSnapshot);
+        prop_assert_eq!(book.header.sequence, 1 + deltas.len() as u64);
+    }
+
+    #[test]
+    fn deltas_folded_together_do_what_they_did_one_by_one(
+        snapshot in changes(1..5),
+        deltas in prop::collection::vec(changes(0..5), 1..6),
+    ) {
+        let mut one_by_one = message(EventKind::BookSnapshot, 1, &snapshot);
+        let mut at_once = one_by_one.clone();
+        let mut folded: Option<Book> = None;
+        for (index, delta) in deltas.iter().enumerate() {
+            let delta = message(EventKind::BookDelta, 2 + index as u64, delta);
+            one_by_one.fold(&delta);
+            match &mut folded {
+                Some(folded) => folded.fold(&delta),
+                None => folded = Some(delta),
+            }
+        }
+        let folded = folded.expect("there is at least one delta");
+        prop_assert_eq!(folded.header.kind, EventKind::BookDelta);
+        prop_assert_eq!(folded.first_sequence, 2);
+        at_once.fold(&folded);
+        prop_assert_eq!(at_once, one_by_one);
+    }
+}
+
+#[test]
+fn a_snapshot_replaces_whatever_was_there() {
+    let mut book = message(EventKind::BookDelta, 5, &[(1, 1), (2, 0)]);
+    let snapshot = message(EventKind::BookSnapshot, 9, &[(7, 3)]);
+    book.fold(&snapshot);
+    assert_eq!(book, snapshot);
+}
+
+#[test]
+fn a_cleared_book_keeps_its_room() {
+    let mut book = message(EventKind::BookDelta, 5, &[(1, 1), (2, 2), (3, 3)]);
+    let room = book.bids.as_ptr();
+    book.clear();
+    assert!(book.bids.is_empty() && book.asks.is_empty());
+    book.bids.set(level(1, 1));
+    assert_eq!(book.bids.as_ptr(), room);
+    assert_eq!(book.bids.remove(Price::from_units(8)), None);
+    assert_eq!(book.bids.remove(Price::from_units(1)), Some(level(1, 1)));
+}
