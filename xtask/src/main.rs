@@ -1,0 +1,58 @@
+//! What CI runs, in plain Rust: `cargo xtask ci`, or one step of it by name.
+
+#![forbid(unsafe_code)]
+
+mod arrows;
+mod bans;
+mod ci;
+mod coverage;
+mod deep;
+mod examples;
+mod failure;
+#[cfg(test)]
+mod fixture;
+mod packages;
+mod scope;
+mod step;
+mod third_party;
+mod tokens;
+mod tools;
+mod workspace;
+
+use std::process::ExitCode;
+
+use self::{step::Step, workspace::Workspace};
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [command] = arguments.as_slice() else { return refuse() };
+    let workspace = Workspace::ours();
+    match command.as_str() {
+        "help" | "--help" | "-h" => {
+            print!("{}", usage());
+            ExitCode::SUCCESS
+        }
+        "ci" => step::run_all(&ci::steps(), &workspace),
+        "deep" => step::run_all(deep::STEPS, &workspace),
+        name => match ci::STEPS.iter().find(|step| step.name == name) {
+            Some(step) => step::run_all(std::slice::from_ref(step), &workspace),
+            None => refuse(),
+        },
+    }
+}
+
+fn refuse() -> ExitCode {
+    eprint!("{}", usage());
+    ExitCode::from(2)
+}
+
+fn usage() -> String {
+    let mut text = String::from("usage: cargo xtask <command>\n\n");
+    let mut line = |name: &str, what: &str| text.push_str(&format!("  {name:<10} {what}\n"));
+    line("ci", "every step below in order (`coverage` runs the tests), as CI does");
+    for Step { name, what, .. } in ci::STEPS {
+        line(name, what);
+    }
+    line("deep", "what takes longer than CI may: loom models, address sanitizer");
+    text
+}
