@@ -1,1 +1,89 @@
-//! Fan-out of owned messages by key: ordered, isolated, lossless where it must be.
+//! Fan-out of owned messages by key: each consumer gets its own duplicate, in order, in its own
+//! time, and what must not be lost is not.
+//!
+//! What a message is comes from a [`Protocol`] on a marker type of yours: its key, its [`Class`]
+//! and how to duplicate it. A [`Dispatcher`] takes messages by value from one thread; consumers
+//! [subscribe](Routes::subscribe) to keys and patterns from any thread, while it runs. A slow or
+//! panicking consumer costs nobody but itself: under pressure, each class gives way in its own
+//! manner, and a delivery says what was [skipped](Delivery::skipped) before it.
+//!
+//! Not for work queues (every consumer gets every message it asked for) and not for crossing
+//! processes.
+//!
+//! ```
+//! use std::time::{Duration, Instant};
+//! use meltica_dispatcher::{Class, Delivery, Dispatcher, Protocol, Route, Subscription};
+//!
+//! enum Temperatures {} // the marker; the message is any type, here (city, degrees)
+//!
+//! impl Protocol for Temperatures {
+//!     type Message = (u32, i32);
+//!     type Key = u32;
+//!     type Fault = String;
+//!
+//!     fn key(message: &(u32, i32)) -> u32 {
+//!         message.0
+//!     }
+//!     fn class(_: &(u32, i32)) -> Class {
+//!         Class::Conflatable
+//!     }
+//!     fn duplicate(message: &(u32, i32), _: Class) -> Option<(u32, i32)> {
+//!         Some(*message)
+//!     }
+//! }
+//!
+//! let mut dispatcher = Dispatcher::<Temperatures>::builder().build()?;
+//! dispatcher.routes().subscribe(
+//!     Subscription::new("alarm", |reading: Delivery<(u32, i32)>| {
+//!         if reading.1 > 40 { Err(format!("city {} burns", reading.0)) } else { Ok(()) }
+//!     })
+//!     .to(Route::All),
+//! )?;
+//! dispatcher.publish((7, 21), Instant::now())?;          // returns at once
+//! let report = dispatcher.dispatch((8, 41), Instant::now(), None)?; // waits for its consumers
+//! assert_eq!(report.failures().count(), 1);
+//! let end = dispatcher.shutdown(Duration::from_secs(1));
+//! assert!(end.is_clean());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! This implementation keeps one bounded queue and one thread a lane, and is meant to be plainly
+//! correct.
+
+#![forbid(unsafe_code)]
+
+mod backlog;
+mod builder;
+mod cancel;
+mod clock;
+mod delivery;
+mod dispatcher;
+mod fault;
+mod joined;
+mod lane;
+mod order;
+mod protocol;
+mod report;
+mod routes;
+mod shared;
+mod shutdown;
+mod state;
+mod stats;
+mod sync;
+mod topology;
+mod worker;
+
+pub use self::{
+    builder::{BuildError, Builder},
+    cancel::Cancel,
+    delivery::{Delivery, Skipped, Verdict},
+    dispatcher::{DispatchError, Dispatcher, PublishError, Published},
+    fault::{Cause, DeadLetter, DeathCause, Fault},
+    lane::LaneId,
+    protocol::{Class, Protocol, Sequence},
+    report::{LaneReport, Outcome, Report},
+    routes::{Routes, SubscribeError, Subscription, UnknownLane},
+    shutdown::{Shutdown, Undelivered},
+    stats::{LaneStats, Stats},
+    topology::Route,
+};

@@ -1,0 +1,213 @@
+//! What waits for one lane, and what gives way when it is too much (LM-04).
+//!
+//! Two queues, so that nothing a consumer neglects can cost it a critical message:
+//!
+//! - *critical*: everything, in order, however much it is;
+//! - *market*: up to `capacity` conflatable and `capacity` sequential messages, in order. At
+//!   capacity a conflatable message is folded into the last one of its stream that waits (one whose
+//!   stream has none is added all the same, so there are at most `capacity` plus the number of
+//!   streams), and a sequential one drops the oldest sequential one.
+//!
+//! The two are merged by the number of the newest message in each front, so that as long as nothing
+//! is folded a lane sees the order in which it was published, and never anything published after a
+//! critical message before it.
+
+use std::collections::{HashMap, VecDeque};
+
+use crate::{Class, Protocol, Skipped};
+
+/// A message on its way to a lane.
+pub(crate) struct Entry<P: Protocol> {
+    pub(crate) message: P::Message,
+    pub(crate) class: Class,
+    pub(crate) stream: P::Key,
+    pub(crate) skipped: Skipped,
+    /// The joined dispatch that waits for it, if any.
+    pub(crate) join: Option<u64>,
+    /// The number, within the lane, of the newest message in it.
+    newest: u64,
+}
+
+/// What had to give way for a message.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Pushed {
+    /// Nothing.
+    Added,
+    /// It was folded into an earlier one; a dispatch that waited for that one waits no more.
+    Folded { join: Option<u64> },
+    /// An earlier one was dropped; a dispatch that waited for that one waits no more.
+    Dropped { join: Option<u64> },
+}
+
+pub(crate) struct Backlog<P: Protocol> {
+    capacity: usize,
+    pushed: u64,
+    critical: VecDeque<Entry<P>>,
+    /// Where a message was taken from the middle, its place stays until it is worth closing up.
+    market: VecDeque<Option<Entry<P>>>,
+    /// The position of `market`'s front, counted since the beginning.
+    front: u64,
+    conflatable: usize,
+    /// Positions of the sequential entries, oldest first.
+    sequential: VecDeque<u64>,
+    /// By stream: the position of its last conflatable entry.
+    last: HashMap<P::Key, u64>,
+    /// By stream: what was skipped since its last entry was pushed.
+    missed: HashMap<P::Key, Skipped>,
+}
+
+impl<P: Protocol> Backlog<P> {
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self {
+            capacity,
+            pushed: 0,
+            critical: VecDeque::new(),
+            market: VecDeque::new(),
+            front: 0,
+            conflatable: 0,
+            sequential: VecDeque::new(),
+            last: HashMap::new(),
+            missed: HashMap::new(),
+        }
+    }
+
+    /// How many messages wait.
+    pub(crate) fn len(&self) -> usize {
+        self.critical.len() + self.conflatable + self.sequential.len()
+    }
+
+    pub(crate) fn critical_len(&self) -> usize {
+        self.critical.len()
+    }
+
+    pub(crate) fn push(
+        &mut self,
+        message: P::Message,
+        class: Class,
+        stream: P::Key,
+        join: Option<u64>,
+    ) -> Pushed {
+        self.pushed += 1;
+        match class {
+            Class::Critical => {
+                let entry = self.entry(message, class, stream, join);
+                self.critical.push_back(entry);
+                Pushed::Added
+            }
+            Class::Conflatable => {
+                if self.conflatable >= self.capacity
+                    && let Some(position) = self.last.get(&stream)
+                {
+                    let held = self.market[(position - self.front) as usize]
+                        .as_mut()
+                        .expect("`last` points at entries that wait");
+                    P::conflate(&mut held.message, message);
+                    held.newest = self.pushed;
+                    held.skipped.folded += 1;
+                    return Pushed::Folded { join: std::mem::replace(&mut held.join, join) };
+                }
+                self.conflatable += 1;
+                self.last.insert(stream, self.front + self.market.len() as u64);
+                let entry = self.entry(message, class, stream, join);
+                self.market.push_back(Some(entry));
+                Pushed::Added
+            }
+            Class::Sequential => {
+                let dropped = (self.sequential.len() >= self.capacity).then(|| self.drop_oldest());
+                self.sequential.push_back(self.front + self.market.len() as u64);
+                let entry = self.entry(message, class, stream, join);
+                self.market.push_back(Some(entry));
+                match dropped {
+                    Some(join) => Pushed::Dropped { join },
+                    None => Pushed::Added,
+                }
+            }
+        }
+    }
+
+    /// A message of this stream will never come: the next of its stream is to say so.
+    pub(crate) fn miss(&mut self, stream: P::Key) {
+        self.missed.entry(stream).or_default().dropped += 1;
+    }
+
+    /// The next message, unless none waits.
+    pub(crate) fn pop(&mut self) -> Option<Entry<P>> {
+        while let Some(None) = self.market.front() {
+            self.market.pop_front();
+            self.front += 1;
+        }
+        let market = self.market.front().and_then(Option::as_ref);
+        let critical = self.critical.front();
+        let critical_first = match (critical, market) {
+            (Some(critical), Some(market)) => critical.newest < market.newest,
+            (critical, _) => critical.is_some(),
+        };
+        if critical_first {
+            return self.critical.pop_front();
+        }
+        let entry = self.market.pop_front().flatten()?;
+        match entry.class {
+            Class::Conflatable => {
+                self.conflatable -= 1;
+                if self.last.get(&entry.stream) == Some(&self.front) {
+                    self.last.remove(&entry.stream);
+                }
+            }
+            _ => {
+                self.sequential.pop_front();
+            }
+        }
+        self.front += 1;
+        Some(entry)
+    }
+
+    fn entry(
+        &mut self,
+        message: P::Message,
+        class: Class,
+        stream: P::Key,
+        join: Option<u64>,
+    ) -> Entry<P> {
+        let skipped = self.missed.remove(&stream).unwrap_or_default();
+        Entry { message, class, stream, skipped, join, newest: self.pushed }
+    }
+
+    /// Drops the oldest sequential entry, and has the next of its stream say so.
+    fn drop_oldest(&mut self) -> Option<u64> {
+        let position = self.sequential.pop_front().expect("there are as many as the capacity");
+        let entry = self.market[(position - self.front) as usize]
+            .take()
+            .expect("`sequential` points at entries that wait");
+        let mut lost = entry.skipped;
+        lost.dropped += 1;
+        let next = self.sequential.iter().find_map(|position| {
+            let index = (position - self.front) as usize;
+            self.market[index].as_ref().filter(|next| next.stream == entry.stream).map(|_| index)
+        });
+        match next.and_then(|index| self.market[index].as_mut()) {
+            Some(next) => next.skipped.add(lost),
+            None => self.missed.entry(entry.stream).or_default().add(lost),
+        }
+        self.close_up();
+        entry.join
+    }
+
+    /// Closes the empty places up once they are the larger part: constant cost per message.
+    fn close_up(&mut self) {
+        if self.market.len() < 64
+            || self.market.len() / 2 < self.conflatable + self.sequential.len()
+        {
+            return;
+        }
+        self.market.retain(Option::is_some);
+        self.sequential.clear();
+        self.last.clear();
+        for (position, entry) in (self.front..).zip(self.market.iter().flatten()) {
+            if entry.class == Class::Sequential {
+                self.sequential.push_back(position);
+            } else {
+                self.last.insert(entry.stream, position);
+            }
+        }
+    }
+}

@@ -1,0 +1,173 @@
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64},
+    },
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+
+use crate::{
+    Cancel, DeadLetter, Dispatcher, Fault, Protocol,
+    joined::Joined,
+    shared::{DeadLetterSink, FaultSink, Shared, Sinks},
+    stats::PublisherCounts,
+    topology::Topology,
+};
+
+/// How a [`Dispatcher`] is to be. Every setting has a default.
+#[must_use]
+pub struct Builder<P: Protocol> {
+    name: String,
+    workers: Option<usize>,
+    lane_capacity: usize,
+    gap_wait: Duration,
+    gap_capacity: usize,
+    keep_current_state: bool,
+    cancel: Cancel,
+    fault_sink: Option<FaultSink<P::Fault>>,
+    dead_letter_sink: Option<DeadLetterSink<P::Message>>,
+}
+
+impl<P: Protocol> Builder<P> {
+    pub(crate) fn new() -> Self {
+        Self {
+            name: "dispatcher".to_owned(),
+            workers: None,
+            lane_capacity: 1_024,
+            gap_wait: Duration::from_millis(150),
+            gap_capacity: 200,
+            keep_current_state: false,
+            cancel: Cancel::new(),
+            fault_sink: None,
+            dead_letter_sink: None,
+        }
+    }
+
+    /// What its threads' names begin with. By default `dispatcher`.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// How many threads serve the lanes. With none, lanes are run by
+    /// [`Dispatcher::run_once`] on the caller's thread. With any number, a consumer that blocks
+    /// never keeps another one waiting: there are as many threads as that takes, up to one a lane.
+    /// By default, as many as it takes.
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers = Some(workers);
+        self
+    }
+
+    /// How many conflatable, and how many sequential, messages may wait for a lane before its class
+    /// gives way; critical ones are not limited. By default 1,024.
+    pub fn lane_capacity(mut self, messages: usize) -> Self {
+        self.lane_capacity = messages;
+        self
+    }
+
+    /// How long a dense stream waits for a missing message, by the time given to `publish` and
+    /// `poll`. By default 150 ms.
+    pub fn gap_wait(mut self, wait: Duration) -> Self {
+        self.gap_wait = wait;
+        self
+    }
+
+    /// How many messages of a dense stream may wait for a missing one. By default 200.
+    pub fn gap_capacity(mut self, messages: usize) -> Self {
+        self.gap_capacity = messages;
+        self
+    }
+
+    /// Whether subscribers may ask for the current state first. Costs one duplicate and one fold
+    /// per conflatable message. By default not.
+    pub fn keep_current_state(mut self, keep: bool) -> Self {
+        self.keep_current_state = keep;
+        self
+    }
+
+    /// The token that ends it all. By default one of its own, which nobody cancels.
+    pub fn cancel(mut self, cancel: Cancel) -> Self {
+        self.cancel = cancel;
+        self
+    }
+
+    /// Who hears of failures that no joined dispatch waits for. Runs on the thread that failed, and
+    /// must be quick. By default they are only logged.
+    pub fn fault_sink(mut self, sink: impl Fn(&Fault<P::Fault>) + Send + Sync + 'static) -> Self {
+        self.fault_sink = Some(Box::new(sink));
+        self
+    }
+
+    /// Who gets critical messages that a consumer should have had and will not. By default they are
+    /// logged and dropped.
+    pub fn dead_letter_sink(
+        mut self,
+        sink: impl Fn(DeadLetter<P::Message>) + Send + Sync + 'static,
+    ) -> Self {
+        self.dead_letter_sink = Some(Box::new(sink));
+        self
+    }
+
+    /// The dispatcher.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`] for a setting that cannot be.
+    pub fn build(self) -> Result<Dispatcher<P>, BuildError> {
+        if cfg!(panic = "abort") {
+            return Err(BuildError::PanicAbort);
+        }
+        if self.lane_capacity == 0 {
+            return Err(BuildError::NoRoom { setting: "lane_capacity" });
+        }
+        if self.gap_capacity == 0 {
+            return Err(BuildError::NoRoom { setting: "gap_capacity" });
+        }
+        let topology = Topology { version: 1, lanes: vec![] };
+        let sinks = Sinks {
+            fault: self.fault_sink,
+            dead_letter: self.dead_letter_sink,
+            joined: Joined::new(),
+        };
+        let shared = Arc::new(Shared {
+            name: self.name.into(),
+            threaded: self.workers != Some(0),
+            lane_capacity: self.lane_capacity,
+            keeps_state: self.keep_current_state,
+            topology: Arc::new(ArcSwap::from_pointee(topology)),
+            workers: Mutex::new(vec![]),
+            next_lane: AtomicU64::new(1),
+            stopped: AtomicBool::new(false),
+            cancel: self.cancel,
+            sinks: Arc::new(sinks),
+            counts: PublisherCounts::default(),
+        });
+        let weak = Arc::downgrade(&shared);
+        shared.cancel.on_cancel(move || {
+            if let Some(shared) = weak.upgrade() {
+                shared.wake_everybody();
+            }
+        });
+        Ok(Dispatcher::new(shared, self.gap_wait, self.gap_capacity))
+    }
+}
+
+/// Why there is no dispatcher.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// A capacity of zero.
+    #[error("{setting} is zero, so that nothing could ever wait; give it room for one at least")]
+    NoRoom {
+        /// Which setting.
+        setting: &'static str,
+    },
+    /// Built so that a panic ends the process.
+    #[error(
+        "this program is built with panic = \"abort\", so a panicking consumer would end it; \
+         remove that line from the profile"
+    )]
+    PanicAbort,
+}

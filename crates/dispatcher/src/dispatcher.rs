@@ -1,0 +1,443 @@
+use std::{
+    collections::{HashMap, VecDeque},
+    fmt,
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
+};
+
+use arc_swap::{ArcSwap, Cache};
+use crossbeam_channel::RecvTimeoutError;
+
+use crate::{
+    Builder, Class, DeathCause, LaneReport, Outcome, Protocol, Report, Routes, Shutdown, Stats,
+    Undelivered, clock,
+    lane::{Lane, Next},
+    order::{Accepted, Sequencer},
+    shared::Shared,
+    state::CurrentState,
+    sync::lock,
+    topology::{Routed, Topology},
+    worker::{Inside, Worker},
+};
+
+/// How long a dispatcher that is dropped without a shutdown waits for its threads.
+const DROP_LIMIT: Duration = Duration::from_secs(2);
+/// What a lane's thread gets, after its backlog was taken away, to end the call in progress.
+const GRACE: Duration = Duration::from_millis(200);
+
+/// Takes messages from its owner's thread, and hands each consumer its own.
+///
+/// It is the one writer: whoever owns it publishes. Consumers come and go through
+/// [`routes`](Self::routes), from any thread. Dropped without a [`shutdown`](Self::shutdown), it
+/// delivers nothing more, sends waiting critical messages to the dead-letter sink, and joins its
+/// threads for up to two seconds.
+pub struct Dispatcher<P: Protocol> {
+    shared: Arc<Shared<P>>,
+    newest: Cache<Arc<ArcSwap<Topology<P>>>, Arc<Topology<P>>>,
+    /// The snapshot in use: changed by `refresh` alone, between two messages.
+    topology: Arc<Topology<P>>,
+    /// By key, the lanes of that snapshot that take it.
+    resolved: HashMap<P::Key, Box<[usize]>>,
+    order: Sequencer<P>,
+    state: Option<CurrentState<P>>,
+    /// What the sequencer lets pass, on its way to be routed; empty between calls.
+    ready: VecDeque<P::Message>,
+    /// The caller's thread, by name, for handlers that run on it.
+    here: Arc<str>,
+}
+
+/// What became of a published message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Published {
+    /// It was routed to this many lanes; to none, it was dropped.
+    Routed {
+        /// How many.
+        lanes: usize,
+    },
+    /// It waits for an earlier message of its stream.
+    Held,
+    /// A newer message of its stream had passed, so it was dropped.
+    Late,
+}
+
+impl<P: Protocol> Dispatcher<P> {
+    /// Settings, all with defaults.
+    pub fn builder() -> Builder<P> {
+        Builder::new()
+    }
+
+    pub(crate) fn new(shared: Arc<Shared<P>>, gap_wait: Duration, gap_capacity: usize) -> Self {
+        Self {
+            newest: Cache::new(Arc::clone(&shared.topology)),
+            topology: shared.topology.load_full(),
+            resolved: HashMap::new(),
+            order: Sequencer::new(gap_wait, gap_capacity),
+            state: shared.keeps_state.then(CurrentState::new),
+            ready: VecDeque::new(),
+            here: std::thread::current().name().unwrap_or("caller").into(),
+            shared,
+        }
+    }
+
+    /// The handle by which consumers come and go.
+    pub fn routes(&self) -> Routes<P> {
+        Routes { shared: Arc::clone(&self.shared) }
+    }
+
+    /// What has been done so far.
+    pub fn stats(&self) -> Stats {
+        self.routes().stats()
+    }
+
+    /// Takes a message, and returns as soon as it waits for its consumers. `now` is the time by
+    /// which gaps are waited for; it must not go back.
+    ///
+    /// No consumer: the message is dropped. One: it gets the message itself. Several: each gets a
+    /// duplicate, and the message is dropped here and now. Failures reach the fault sink.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError::Cancelled`] hands the message back.
+    pub fn publish(
+        &mut self,
+        message: P::Message,
+        now: Instant,
+    ) -> Result<Published, PublishError<P::Message>> {
+        if self.shared.cancel.is_cancelled() {
+            return Err(PublishError::Cancelled(message));
+        }
+        Ok(self.take(message, now, None))
+    }
+
+    /// Takes a message, and waits until every consumer is done with it, or until `limit`.
+    ///
+    /// # Errors
+    ///
+    /// [`DispatchError`] hands the message back, undelivered.
+    pub fn dispatch(
+        &mut self,
+        message: P::Message,
+        now: Instant,
+        limit: Option<Duration>,
+    ) -> Result<Report<P::Fault>, DispatchError<P::Message>> {
+        if Inside::is_inside() {
+            return Err(DispatchError::InsideConsumer(message));
+        }
+        if self.shared.cancel.is_cancelled() {
+            return Err(DispatchError::Cancelled(message));
+        }
+        let mut report = Report::new(P::trace(&message));
+        let key = P::key(&message);
+        let limit = limit.map(clock::after);
+        let join = self.shared.sinks.joined.begin();
+        let expected = match self.take(message, now, Some(join)) {
+            Published::Routed { lanes } => lanes,
+            published => {
+                report.held = published == Published::Held;
+                report.late = published == Published::Late;
+                0
+            }
+        };
+        if expected > 0 {
+            report.version = self.topology.version;
+            let cancel = self.shared.cancel.clone();
+            if self.shared.threaded {
+                self.shared.sinks.joined.wait(expected, limit, || cancel.is_cancelled());
+            } else {
+                let over = || limit.is_some_and(|limit| clock::now() >= limit);
+                while self.shared.sinks.joined.count() < expected && !over() && self.run_once() {}
+            }
+        }
+        report.lanes = self.shared.sinks.joined.end();
+        if report.lanes.len() < expected {
+            report.cut_short = true;
+            self.add_pending(&mut report, &key);
+        }
+        Ok(report)
+    }
+
+    /// Does what time asks for: gives up gaps that were waited for long enough, and sends the
+    /// current state to consumers that are new.
+    pub fn poll(&mut self, now: Instant) {
+        self.refresh();
+        self.order.release_due(now, &mut self.ready);
+        self.route_ready(None);
+        self.count_order();
+    }
+
+    /// When [`poll`](Self::poll) next has to be called; `None` if nothing waits for time.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.order.next_deadline()
+    }
+
+    /// Runs one message of each lane on this thread, in order of subscription; false if there was
+    /// none. For dispatchers without [workers](Builder::workers); with workers it does nothing.
+    pub fn run_once(&mut self) -> bool {
+        if self.shared.threaded {
+            return false;
+        }
+        self.refresh();
+        let mut ran = false;
+        for routed in &self.topology.lanes {
+            if let Next::Run(entry) = routed.lane.next(self.shared.cancel.is_cancelled()) {
+                routed.lane.run(entry, &self.here);
+                ran = true;
+            }
+        }
+        ran
+    }
+
+    /// Stops: takes no more, delivers what waits until `limit` is over, joins every thread, and
+    /// hands back what was not delivered. Messages that waited for order are let pass first.
+    ///
+    /// If it was cancelled before, nothing more is delivered. A thread whose handler does not
+    /// return is named in the answer and left behind.
+    pub fn shutdown(mut self, limit: Duration) -> Shutdown<P::Message> {
+        self.stop(limit)
+    }
+
+    fn take(&mut self, message: P::Message, now: Instant, join: Option<u64>) -> Published {
+        self.shared.counts.published.add(1);
+        self.refresh();
+        if P::class(&message) == Class::Critical {
+            return Published::Routed { lanes: self.route(message, join) };
+        }
+        self.order.release_due(now, &mut self.ready);
+        self.route_ready(None);
+        let published = match self.order.accept(message, now, &mut self.ready) {
+            Accepted::Passed(place) => {
+                Published::Routed { lanes: self.route_ready(Some((place, join))) }
+            }
+            Accepted::Held => Published::Held,
+            Accepted::Late => Published::Late,
+        };
+        self.count_order();
+        published
+    }
+
+    /// Routes what the sequencer let pass. Of these, one may be `of_interest`, by its place, with the
+    /// dispatch that waits for it; answers how many lanes that one went to.
+    fn route_ready(&mut self, of_interest: Option<(usize, Option<u64>)>) -> usize {
+        let mut lanes_of_interest = 0;
+        let mut place = 0;
+        while let Some(message) = self.ready.pop_front() {
+            match of_interest {
+                Some((wanted, join)) if wanted == place => {
+                    lanes_of_interest = self.route(message, join);
+                }
+                _ => {
+                    self.route(message, None);
+                }
+            }
+            place += 1;
+        }
+        lanes_of_interest
+    }
+
+    /// Stamps a message and hands it out by the same snapshot, on this thread: they cannot
+    /// disagree.
+    fn route(&mut self, mut message: P::Message, join: Option<u64>) -> usize {
+        let topology = &self.topology;
+        P::stamp(&mut message, topology.version);
+        let key = P::key(&message);
+        let lanes = self.resolved.entry(key).or_insert_with(|| {
+            let taking = topology.lanes.iter().enumerate().filter(|(_, routed)| routed.takes(&key));
+            taking.map(|(index, _)| index).collect()
+        });
+        let class = P::class(&message);
+        if let Some(state) = &mut self.state {
+            state.note(&message, class);
+        }
+        let counts = &self.shared.counts;
+        match &**lanes {
+            [] => counts.unrouted.add(1),
+            [only] => {
+                counts.routed.add(1);
+                let stream = P::stream(&message);
+                topology.lanes[*only].lane.push(message, class, stream, join);
+            }
+            several => {
+                counts.routed.add(1);
+                let stream = P::stream(&message);
+                for index in several {
+                    let lane = &topology.lanes[*index].lane;
+                    match P::duplicate(&message, class) {
+                        Some(duplicate) => lane.push(duplicate, class, stream, join),
+                        None => {
+                            counts.duplicates_failed.add(1);
+                            lane.miss(stream, join);
+                        }
+                    }
+                }
+            }
+        }
+        lanes.len()
+    }
+
+    /// Changes to the newest snapshot, and sees to it that lanes new in it have the current state
+    /// before their first message.
+    fn refresh(&mut self) {
+        let newest = self.newest.load();
+        if self.topology.version == newest.version {
+            return;
+        }
+        self.topology = Arc::clone(newest);
+        self.resolved.clear();
+        let Some(state) = &self.state else { return };
+        let new = |routed: &&Routed<P>| routed.lane.take_wants_state();
+        for routed in self.topology.lanes.iter().filter(new) {
+            for message in state.iter().filter(|message| routed.takes(&P::key(message))) {
+                let class = P::class(message);
+                match P::duplicate(message, class) {
+                    Some(mut duplicate) => {
+                        P::stamp(&mut duplicate, self.topology.version);
+                        routed.lane.push(duplicate, class, P::stream(message), None);
+                    }
+                    None => routed.lane.miss(P::stream(message), None),
+                }
+            }
+        }
+    }
+
+    fn count_order(&self) {
+        let (order, counts) = (self.order.counts, &self.shared.counts);
+        counts.late.add(order.late - counts.late.get());
+        counts.gaps.add(order.gaps - counts.gaps.get());
+        counts.missing.add(order.missing - counts.missing.get());
+    }
+
+    /// Names the consumers that a dispatch was cut short on.
+    fn add_pending(&self, report: &mut Report<P::Fault>, key: &P::Key) {
+        for index in self.resolved.get(key).into_iter().flatten() {
+            let lane = &self.topology.lanes[*index].lane;
+            if report.lanes.iter().all(|row| row.lane != lane.id) {
+                report.lanes.push(LaneReport {
+                    lane: lane.id,
+                    consumer: Arc::clone(&lane.name),
+                    outcome: Outcome::Pending,
+                    took: Duration::ZERO,
+                });
+            }
+        }
+    }
+
+    fn stop(&mut self, limit: Duration) -> Shutdown<P::Message> {
+        let deadline = clock::after(limit);
+        let workers = {
+            let mut workers = lock(&self.shared.workers);
+            self.shared.stopped.store(true, Ordering::Relaxed);
+            std::mem::take(&mut *workers)
+        };
+        // Nobody subscribes any more: this snapshot is the last but for lanes that leave.
+        self.refresh();
+        self.order.release_all(&mut self.ready);
+        self.route_ready(None);
+        self.count_order();
+        for routed in &self.topology.lanes {
+            routed.lane.drain();
+        }
+        while clock::now() < deadline && self.run_once() {}
+        let unfinished = workers
+            .into_iter()
+            .filter_map(|worker| join_until(worker, deadline).err())
+            .collect::<Vec<_>>();
+        let mut undelivered = vec![];
+        for routed in &self.topology.lanes {
+            hand_back(&routed.lane, &mut undelivered);
+        }
+        undelivered.sort_by_key(|undelivered| undelivered.class != Class::Critical);
+        let grace = clock::after(GRACE);
+        let stuck: Vec<_> = unfinished
+            .into_iter()
+            .filter_map(|worker| join_until(worker, grace).err())
+            .map(|worker| {
+                tracing::error!(thread = &*worker.name, "a handler would not return");
+                worker.name
+            })
+            .collect();
+        Shutdown { undelivered, stuck }
+    }
+}
+
+/// Joins a thread whose work ends before the deadline; else it is handed back.
+fn join_until<P: Protocol>(worker: Worker<P>, deadline: Instant) -> Result<(), Worker<P>> {
+    if worker.thread.thread().id() == std::thread::current().id() {
+        // Dropped inside one of its own handlers: that thread ends by itself.
+        return Ok(());
+    }
+    match worker.ended.recv_deadline(deadline) {
+        Err(RecvTimeoutError::Timeout) => Err(worker),
+        Ok(()) | Err(RecvTimeoutError::Disconnected) => {
+            worker.join();
+            Ok(())
+        }
+    }
+}
+
+/// Closes a lane, and keeps what it did not deliver.
+fn hand_back<P: Protocol>(lane: &Lane<P>, undelivered: &mut Vec<Undelivered<P::Message>>) {
+    let consumer = &lane.name;
+    lane.close(|entry| {
+        let (message, class) = (entry.message, entry.class);
+        undelivered.push(Undelivered { message, class, consumer: Arc::clone(consumer) });
+    });
+}
+
+impl<P: Protocol> Drop for Dispatcher<P> {
+    fn drop(&mut self) {
+        if self.shared.stopped.load(Ordering::Relaxed) {
+            return;
+        }
+        // Whoever drops it without a shutdown does not wait for deliveries, only for threads.
+        self.refresh();
+        for routed in &self.topology.lanes {
+            routed.lane.close(|entry| {
+                let (message, class) = (entry.message, entry.class);
+                routed.lane.bury(message, class, entry.join, DeathCause::Abandoned);
+            });
+        }
+        self.stop(DROP_LIMIT);
+    }
+}
+
+impl<P: Protocol> fmt::Debug for Dispatcher<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dispatcher").field("stats", &self.stats()).finish_non_exhaustive()
+    }
+}
+
+/// Why a message was not published; it comes back with the answer.
+#[derive(thiserror::Error)]
+#[non_exhaustive]
+pub enum PublishError<M> {
+    /// The dispatcher was cancelled.
+    #[error("the dispatcher was cancelled")]
+    Cancelled(M),
+}
+
+/// Why a message was not dispatched; it comes back with the answer.
+#[derive(thiserror::Error)]
+#[non_exhaustive]
+pub enum DispatchError<M> {
+    /// The dispatcher was cancelled.
+    #[error("the dispatcher was cancelled")]
+    Cancelled(M),
+    /// A consumer waited for consumers, itself among them: that would never end.
+    #[error("a consumer cannot wait for consumers; publish from here instead")]
+    InsideConsumer(M),
+}
+
+impl<M> fmt::Debug for PublishError<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Cancelled(..)")
+    }
+}
+
+impl<M> fmt::Debug for DispatchError<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Cancelled(_) => "Cancelled(..)",
+            Self::InsideConsumer(_) => "InsideConsumer(..)",
+        })
+    }
+}

@@ -1,0 +1,86 @@
+use std::{
+    sync::{Condvar, Mutex},
+    time::Instant,
+};
+
+use crate::{
+    LaneReport, clock,
+    sync::{lock, wait, wait_for},
+};
+
+/// Where the consumers of a joined dispatch report, and the publisher waits. There is one publisher,
+/// and so one dispatch at a time; reports for an earlier one, whose wait was cut short, are refused.
+pub(crate) struct Joined<F> {
+    state: Mutex<State<F>>,
+    told: Condvar,
+}
+
+struct State<F> {
+    /// The dispatch that is waited for; zero when none is.
+    current: u64,
+    last: u64,
+    reports: Vec<LaneReport<F>>,
+}
+
+impl<F> Joined<F> {
+    pub(crate) fn new() -> Self {
+        let state = State { current: 0, last: 0, reports: vec![] };
+        Self { state: Mutex::new(state), told: Condvar::new() }
+    }
+
+    /// Begins a dispatch.
+    pub(crate) fn begin(&self) -> u64 {
+        let mut state = lock(&self.state);
+        state.last += 1;
+        state.current = state.last;
+        state.current
+    }
+
+    /// Hands a consumer's report to the dispatch that waits for it, or back if none does.
+    pub(crate) fn report(&self, dispatch: u64, report: LaneReport<F>) -> Result<(), LaneReport<F>> {
+        let mut state = lock(&self.state);
+        if state.current != dispatch {
+            return Err(report);
+        }
+        state.reports.push(report);
+        drop(state);
+        self.told.notify_all();
+        Ok(())
+    }
+
+    /// How many have reported.
+    pub(crate) fn count(&self) -> usize {
+        lock(&self.state).reports.len()
+    }
+
+    /// Waits until `expected` consumers have reported, `stop` says so, or `limit` is over.
+    pub(crate) fn wait(&self, expected: usize, limit: Option<Instant>, stop: impl Fn() -> bool) {
+        let mut state = lock(&self.state);
+        while state.reports.len() < expected && !stop() {
+            state = match limit {
+                None => wait(&self.told, state),
+                Some(limit) => {
+                    let left = limit.saturating_duration_since(clock::now());
+                    if left.is_zero() {
+                        return;
+                    }
+                    wait_for(&self.told, state, left)
+                }
+            };
+        }
+    }
+
+    /// Has `wait` look at `stop` again.
+    pub(crate) fn wake(&self) {
+        // Under the lock, lest the publisher has looked already and does not sleep yet.
+        drop(lock(&self.state));
+        self.told.notify_all();
+    }
+
+    /// Ends the dispatch: later reports are refused.
+    pub(crate) fn end(&self) -> Vec<LaneReport<F>> {
+        let mut state = lock(&self.state);
+        state.current = 0;
+        std::mem::take(&mut state.reports)
+    }
+}

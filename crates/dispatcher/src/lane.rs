@@ -1,0 +1,383 @@
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc, Condvar, Mutex, TryLockError,
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use crate::{
+    Cause, Class, DeathCause, Delivery, Fault, LaneReport, LaneStats, Outcome, Protocol, Skipped,
+    Verdict,
+    backlog::{Backlog, Entry, Pushed},
+    clock,
+    fault::message_of,
+    shared::Sinks,
+    stats::LaneCounts,
+    sync::{lock, wait},
+    worker::Inside,
+};
+
+/// A subscription, for as long as its dispatcher lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LaneId(pub(crate) u64);
+
+impl fmt::Display for LaneId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "lane {}", self.0)
+    }
+}
+
+pub(crate) type Handler<P> = Box<
+    dyn FnMut(
+            Delivery<<P as Protocol>::Message>,
+        ) -> Verdict<<P as Protocol>::Message, <P as Protocol>::Fault>
+        + Send,
+>;
+
+/// One consumer's place: what waits for it, and its handler.
+pub(crate) struct Lane<P: Protocol> {
+    pub(crate) id: LaneId,
+    pub(crate) name: Arc<str>,
+    queue: Mutex<Queue<P>>,
+    /// How many messages wait: a hint for whoever does not hold the lock.
+    depth: AtomicUsize,
+    /// Told, under `queue`'s lock, when there is something for a sleeping worker.
+    wake: Condvar,
+    /// Whoever holds it runs the lane: one at a time. `None` when the lane is closed and done.
+    handler: Mutex<Option<Handler<P>>>,
+    /// It asked for the current state and has not had it.
+    wants_state: AtomicBool,
+    sinks: Arc<Sinks<P>>,
+    counts: LaneCounts,
+}
+
+struct Queue<P: Protocol> {
+    backlog: Backlog<P>,
+    state: State,
+    sleeping: bool,
+    critical_peak: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Takes messages.
+    Open,
+    /// Takes no more; what waits is still delivered.
+    Draining,
+    /// Takes no more, delivers no more.
+    Closed,
+}
+
+/// What a worker may do next.
+pub(crate) enum Next<P: Protocol> {
+    Run(Entry<P>),
+    /// Nothing waits, for now.
+    Idle,
+    /// Nothing will come any more.
+    End,
+}
+
+impl<P: Protocol> Lane<P> {
+    pub(crate) fn new(
+        id: LaneId,
+        name: Arc<str>,
+        capacity: usize,
+        handler: Handler<P>,
+        wants_state: bool,
+        sinks: Arc<Sinks<P>>,
+    ) -> Self {
+        let queue = Queue {
+            backlog: Backlog::new(capacity),
+            state: State::Open,
+            sleeping: false,
+            critical_peak: 0,
+        };
+        Self {
+            id,
+            name,
+            queue: Mutex::new(queue),
+            depth: AtomicUsize::new(0),
+            wake: Condvar::new(),
+            handler: Mutex::new(Some(handler)),
+            wants_state: AtomicBool::new(wants_state),
+            sinks,
+            counts: LaneCounts::default(),
+        }
+    }
+
+    /// Whether the current state is to be sent to it first; says so once.
+    pub(crate) fn take_wants_state(&self) -> bool {
+        self.wants_state.load(Relaxed) && self.wants_state.swap(false, Relaxed)
+    }
+
+    /// Puts a message where it waits for the handler.
+    pub(crate) fn push(
+        &self,
+        message: P::Message,
+        class: Class,
+        stream: P::Key,
+        join: Option<u64>,
+    ) {
+        let mut queue = lock(&self.queue);
+        self.counts.published.add(1);
+        if queue.state != State::Open {
+            drop(queue);
+            self.discard(message, class, join, DeathCause::Unsubscribed);
+            return;
+        }
+        let given_way = match queue.backlog.push(message, class, stream, join) {
+            Pushed::Added => None,
+            Pushed::Folded { join } => {
+                self.counts.folded.add(1);
+                join.map(|join| (join, Outcome::Conflated))
+            }
+            Pushed::Dropped { join } => {
+                self.counts.dropped.add(1);
+                join.map(|join| (join, Outcome::Dropped))
+            }
+        };
+        queue.critical_peak = queue.critical_peak.max(queue.backlog.critical_len());
+        self.depth.store(queue.backlog.len(), Relaxed);
+        let wake = std::mem::take(&mut queue.sleeping);
+        drop(queue);
+        if wake {
+            self.wake.notify_one();
+        }
+        if let Some((join, outcome)) = given_way {
+            self.report(join, outcome, Duration::ZERO);
+        }
+    }
+
+    /// A message of this stream could not be had for this lane.
+    pub(crate) fn miss(&self, stream: P::Key, join: Option<u64>) {
+        let mut queue = lock(&self.queue);
+        self.counts.published.add(1);
+        self.counts.dropped.add(1);
+        queue.backlog.miss(stream);
+        drop(queue);
+        if let Some(join) = join {
+            self.report(join, Outcome::Dropped, Duration::ZERO);
+        }
+    }
+
+    /// What there is to do; `cancelled` ends the lane's work as closing does.
+    pub(crate) fn next(&self, cancelled: bool) -> Next<P> {
+        let mut queue = lock(&self.queue);
+        self.take(&mut queue, cancelled)
+    }
+
+    /// As [`next`](Self::next), asleep until there is something.
+    pub(crate) fn next_asleep(&self, cancelled: impl Fn() -> bool) -> Next<P> {
+        let mut queue = lock(&self.queue);
+        loop {
+            match self.take(&mut queue, cancelled()) {
+                Next::Idle => {
+                    queue.sleeping = true;
+                    queue = wait(&self.wake, queue);
+                    queue.sleeping = false;
+                }
+                next => return next,
+            }
+        }
+    }
+
+    /// Whether it is worth asking for [`next`](Self::next): a hint without a lock.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.depth.load(Relaxed) == 0
+    }
+
+    fn take(&self, queue: &mut Queue<P>, cancelled: bool) -> Next<P> {
+        if queue.state == State::Closed || cancelled {
+            return Next::End;
+        }
+        let Some(entry) = queue.backlog.pop() else {
+            return if queue.state == State::Draining { Next::End } else { Next::Idle };
+        };
+        self.depth.store(queue.backlog.len(), Relaxed);
+        Next::Run(entry)
+    }
+
+    /// Wakes a sleeping worker, so that it looks at the state, or at a cancellation, again.
+    pub(crate) fn wake(&self) {
+        drop(lock(&self.queue));
+        self.wake.notify_all();
+    }
+
+    /// Takes no more messages, and ends when it has delivered what waits.
+    pub(crate) fn drain(&self) {
+        let mut queue = lock(&self.queue);
+        if queue.state == State::Open {
+            queue.state = State::Draining;
+        }
+        drop(queue);
+        self.wake.notify_all();
+    }
+
+    /// Takes and delivers no more; what waited is handed to `undelivered`, in the order in which it
+    /// would have been delivered. At most the call in progress goes on.
+    pub(crate) fn close(&self, mut undelivered: impl FnMut(Entry<P>)) {
+        let mut queue = lock(&self.queue);
+        queue.state = State::Closed;
+        let mut entries = Vec::with_capacity(queue.backlog.len());
+        while let Some(entry) = queue.backlog.pop() {
+            entries.push(entry);
+        }
+        self.depth.store(0, Relaxed);
+        drop(queue);
+        self.wake.notify_all();
+        self.counts.discarded.add(entries.len() as u64);
+        entries.into_iter().for_each(&mut undelivered);
+        self.drop_handler_if_idle();
+    }
+
+    /// Drops the handler, unless it runs: then its runner does, when it sees that the lane is
+    /// closed.
+    pub(crate) fn drop_handler_if_idle(&self) {
+        let handler = match self.handler.try_lock() {
+            Ok(mut handler) => handler.take(),
+            Err(TryLockError::Poisoned(handler)) => handler.into_inner().take(),
+            Err(TryLockError::WouldBlock) => None,
+        };
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(handler))) {
+            let panic = message_of(payload);
+            tracing::error!(consumer = &*self.name, panic, "a handler panicked when dropped");
+        }
+    }
+
+    /// A message that nobody will deliver.
+    pub(crate) fn discard(
+        &self,
+        message: P::Message,
+        class: Class,
+        join: Option<u64>,
+        cause: DeathCause,
+    ) {
+        self.counts.discarded.add(1);
+        self.bury(message, class, join, cause);
+    }
+
+    /// Sends an undelivered message where its class demands, and tells whoever waits for it.
+    pub(crate) fn bury(
+        &self,
+        message: P::Message,
+        class: Class,
+        join: Option<u64>,
+        cause: DeathCause,
+    ) {
+        if class == Class::Critical {
+            self.sinks.dead_letter(message, &self.name, cause);
+        }
+        if let Some(join) = join {
+            self.report(join, Outcome::Discarded, Duration::ZERO);
+        }
+    }
+
+    /// Delivers one message: the handler runs here and now, isolated.
+    pub(crate) fn run(&self, entry: Entry<P>, worker: &Arc<str>) {
+        let Entry { message, class, skipped, join, .. } = entry;
+        let mut slot = lock(&self.handler);
+        let Some(handler) = slot.as_mut() else {
+            drop(slot);
+            self.discard(message, class, join, DeathCause::Unsubscribed);
+            return;
+        };
+        let trace = P::trace(&message);
+        let started = join.map(|_| clock::now());
+        let (outcome, dead) = {
+            let _inside = Inside::enter();
+            self.call(handler, message, skipped, trace, worker)
+        };
+        self.counts.delivered.add(1);
+        drop(slot);
+        let took = started.map_or(Duration::ZERO, |started| started.elapsed());
+        if let Some((message, cause)) = dead
+            && class == Class::Critical
+        {
+            self.sinks.dead_letter(message, &self.name, cause);
+        }
+        match (join, outcome) {
+            (Some(join), outcome) => self.report(join, outcome, took),
+            (None, Outcome::Failed(fault)) => self.sinks.fault(&fault),
+            (None, _) => {}
+        }
+        if lock(&self.queue).state == State::Closed {
+            self.drop_handler_if_idle();
+        }
+    }
+
+    #[expect(clippy::type_complexity, reason = "an outcome, and a message with why it is dead")]
+    fn call(
+        &self,
+        handler: &mut Handler<P>,
+        message: P::Message,
+        skipped: Skipped,
+        trace: u64,
+        worker: &Arc<str>,
+    ) -> (Outcome<P::Fault>, Option<(P::Message, DeathCause)>) {
+        let delivery = Delivery { message, skipped };
+        let fault = |cause| {
+            self.counts.failed.add(1);
+            Outcome::Failed(Fault {
+                trace,
+                lane: self.id,
+                consumer: Arc::clone(&self.name),
+                worker: Arc::clone(worker),
+                cause,
+            })
+        };
+        match catch_unwind(AssertUnwindSafe(|| handler(delivery))) {
+            Ok(Verdict::Handled) => (Outcome::Handled, None),
+            Ok(Verdict::Filtered) => {
+                self.counts.filtered.add(1);
+                (Outcome::Filtered, None)
+            }
+            Ok(Verdict::Failed { fault: cause, message }) => {
+                (fault(Cause::Failed(cause)), message.map(|m| (m, DeathCause::Failed)))
+            }
+            Ok(Verdict::Refused(message)) => {
+                self.counts.refused.add(1);
+                (Outcome::Refused, Some((message, DeathCause::Refused)))
+            }
+            Err(payload) => {
+                self.counts.panicked.add(1);
+                (fault(Cause::Panicked(message_of(payload))), None)
+            }
+        }
+    }
+
+    /// Tells the dispatch that waits, or, if it waits no more, the fault sink.
+    fn report(&self, join: u64, outcome: Outcome<P::Fault>, took: Duration) {
+        let row = LaneReport { lane: self.id, consumer: Arc::clone(&self.name), outcome, took };
+        if let Err(LaneReport { outcome: Outcome::Failed(fault), .. }) =
+            self.sinks.joined.report(join, row)
+        {
+            self.sinks.fault(&fault);
+        }
+    }
+
+    pub(crate) fn stats(&self) -> LaneStats {
+        let (depth, critical_peak) = {
+            let queue = lock(&self.queue);
+            (queue.backlog.len(), queue.critical_peak)
+        };
+        let counts = &self.counts;
+        LaneStats {
+            lane: self.id,
+            consumer: Arc::clone(&self.name),
+            published: counts.published.get(),
+            delivered: counts.delivered.get(),
+            filtered: counts.filtered.get(),
+            failed: counts.failed.get(),
+            panicked: counts.panicked.get(),
+            refused: counts.refused.get(),
+            folded: counts.folded.get(),
+            dropped: counts.dropped.get(),
+            discarded: counts.discarded.get(),
+            depth,
+            critical_peak,
+        }
+    }
+}

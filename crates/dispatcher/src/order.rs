@@ -1,0 +1,198 @@
+//! Each stream's order, as its numbers allow (LM-03): the sequencer between publish and routing.
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    time::{Duration, Instant},
+};
+
+use crate::{Protocol, Sequence};
+
+pub(crate) struct Sequencer<P: Protocol> {
+    streams: HashMap<P::Key, Stream<P::Message>>,
+    gap_wait: Duration,
+    gap_capacity: usize,
+    /// Not after the first moment at which some stream's gap is given up; `None` without gaps.
+    next_deadline: Option<Instant>,
+    pub(crate) counts: Counts,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    /// Dropped because they were not newer than what had passed.
+    pub(crate) late: u64,
+    /// Times that a gap was given up.
+    pub(crate) gaps: u64,
+    /// Numbers that never came.
+    pub(crate) missing: u64,
+}
+
+struct Stream<M> {
+    /// The last number that passed.
+    last: u64,
+    /// Dense messages that wait for a missing one; keys are above `last + 1`.
+    pending: BTreeMap<u64, M>,
+    /// When the present gap was found; set exactly while something is pending.
+    gap_since: Option<Instant>,
+}
+
+/// What became of a message at the sequencer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Accepted {
+    /// It is among the ready ones, at this place.
+    Passed(usize),
+    /// It waits for an earlier one.
+    Held,
+    /// It was not newer than what had passed, and was dropped.
+    Late,
+}
+
+impl<P: Protocol> Sequencer<P> {
+    pub(crate) fn new(gap_wait: Duration, gap_capacity: usize) -> Self {
+        Self {
+            streams: HashMap::new(),
+            gap_wait,
+            gap_capacity,
+            next_deadline: None,
+            counts: Counts::default(),
+        }
+    }
+
+    /// Takes a message in, and puts whatever may pass now at the end of `ready`, in order.
+    pub(crate) fn accept(
+        &mut self,
+        message: P::Message,
+        now: Instant,
+        ready: &mut VecDeque<P::Message>,
+    ) -> Accepted {
+        let sequence = P::sequence(&message);
+        let number = match sequence {
+            Sequence::Unsequenced => {
+                ready.push_back(message);
+                return Accepted::Passed(ready.len() - 1);
+            }
+            Sequence::Monotone(n) | Sequence::Dense(n) | Sequence::Rebase(n) => n,
+        };
+        let Some(stream) = self.streams.get_mut(&P::stream(&message)) else {
+            let new = Stream { last: number, pending: BTreeMap::new(), gap_since: None };
+            self.streams.insert(P::stream(&message), new);
+            ready.push_back(message);
+            return Accepted::Passed(ready.len() - 1);
+        };
+        match sequence {
+            Sequence::Rebase(_) => {
+                // What waited belongs before the new beginning.
+                stream.release_all(&mut self.counts, ready);
+            }
+            _ if number <= stream.last => {
+                self.counts.late += 1;
+                return Accepted::Late;
+            }
+            Sequence::Dense(_) if number - stream.last > 1 => {
+                if stream.pending.insert(number, message).is_some() {
+                    self.counts.late += 1;
+                }
+                let since = *stream.gap_since.get_or_insert(now);
+                if stream.pending.len() >= self.gap_capacity {
+                    stream.release_gap(now, &mut self.counts, ready);
+                }
+                if stream.last >= number {
+                    // Numbers were released one by one up to `last`, this one among them.
+                    return Accepted::Passed(ready.len() - 1 - (stream.last - number) as usize);
+                }
+                let since = stream.gap_since.unwrap_or(since);
+                let deadline = since + self.gap_wait;
+                self.next_deadline =
+                    Some(self.next_deadline.map_or(deadline, |next| next.min(deadline)));
+                return Accepted::Held;
+            }
+            _ => {}
+        }
+        stream.last = number;
+        ready.push_back(message);
+        let place = ready.len() - 1;
+        stream.release_run(now, ready);
+        if let Some(since) = stream.gap_since {
+            let deadline = since + self.gap_wait;
+            self.next_deadline =
+                Some(self.next_deadline.map_or(deadline, |next| next.min(deadline)));
+        }
+        Accepted::Passed(place)
+    }
+
+    /// When [`release_due`](Self::release_due) next has something to do.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        self.next_deadline
+    }
+
+    /// Gives up the gaps that have been waited for long enough.
+    pub(crate) fn release_due(&mut self, now: Instant, ready: &mut VecDeque<P::Message>) {
+        if self.next_deadline.is_none_or(|deadline| now < deadline) {
+            return;
+        }
+        self.next_deadline = None;
+        for stream in self.streams.values_mut() {
+            let Some(since) = stream.gap_since else { continue };
+            if now >= since + self.gap_wait {
+                stream.release_gap(now, &mut self.counts, ready);
+            }
+            if let Some(since) = stream.gap_since {
+                let deadline = since + self.gap_wait;
+                self.next_deadline =
+                    Some(self.next_deadline.map_or(deadline, |next| next.min(deadline)));
+            }
+        }
+    }
+
+    /// Gives up every gap: at a shutdown, or a flip.
+    pub(crate) fn release_all(&mut self, ready: &mut VecDeque<P::Message>) {
+        self.next_deadline = None;
+        for stream in self.streams.values_mut() {
+            stream.release_all(&mut self.counts, ready);
+        }
+    }
+}
+
+impl<M> Stream<M> {
+    /// Gives up the gap in front of the first pending message, and lets it and its run pass.
+    fn release_gap(&mut self, now: Instant, counts: &mut Counts, ready: &mut VecDeque<M>) {
+        let Some((number, message)) = self.pending.pop_first() else { return };
+        counts.gaps += 1;
+        counts.missing += number - self.last - 1;
+        self.last = number;
+        ready.push_back(message);
+        self.release_run(now, ready);
+        // Whatever is left waits behind another gap, from now on.
+        self.gap_since = (!self.pending.is_empty()).then_some(now);
+    }
+
+    /// Lets pass what follows the last number without a gap. If more is pending behind another
+    /// gap, the wait for that one begins now.
+    fn release_run(&mut self, now: Instant, ready: &mut VecDeque<M>) {
+        let before = self.pending.len();
+        while let Some(entry) = self.pending.first_entry() {
+            // Everything up to `last` is gone already, so these numbers are above it.
+            if entry.key() - self.last > 1 {
+                break;
+            }
+            self.last = *entry.key();
+            ready.push_back(entry.remove());
+        }
+        if self.pending.is_empty() {
+            self.gap_since = None;
+        } else if self.pending.len() < before {
+            self.gap_since = Some(now);
+        }
+    }
+
+    fn release_all(&mut self, counts: &mut Counts, ready: &mut VecDeque<M>) {
+        self.gap_since = None;
+        while let Some((number, message)) = self.pending.pop_first() {
+            if number - self.last > 1 {
+                counts.gaps += 1;
+                counts.missing += number - self.last - 1;
+            }
+            self.last = number;
+            ready.push_back(message);
+        }
+    }
+}

@@ -1,0 +1,277 @@
+use std::{
+    fmt, io,
+    sync::{Arc, atomic::Ordering},
+};
+
+use crate::{
+    DeathCause, Delivery, LaneId, Protocol, Route, Stats, Verdict,
+    lane::{Handler, Lane},
+    shared::Shared,
+    sync::lock,
+    topology::{Routed, Topology},
+    worker::Worker,
+};
+
+/// Who gets what: to be changed from any thread, while messages flow. Cloning gives another handle.
+///
+/// Each change makes a new snapshot with the next version; the publisher uses it from its next
+/// message on, whole or not at all.
+pub struct Routes<P: Protocol> {
+    pub(crate) shared: Arc<Shared<P>>,
+}
+
+impl<P: Protocol> Clone for Routes<P> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl<P: Protocol> Routes<P> {
+    /// Opens a lane for a consumer: it gets what is published from the next message on.
+    ///
+    /// # Errors
+    ///
+    /// [`SubscribeError`]; the handler is dropped, and everything is as before.
+    pub fn subscribe(&self, subscription: Subscription<P>) -> Result<LaneId, SubscribeError> {
+        let Subscription { name, routes, handler, current_state, capacity } = subscription;
+        let shared = &self.shared;
+        if routes.is_empty() {
+            return Err(SubscribeError::NoRoute { name });
+        }
+        if current_state && !shared.keeps_state {
+            return Err(SubscribeError::NoState { name });
+        }
+        if capacity == Some(0) {
+            return Err(SubscribeError::NoRoom { name });
+        }
+        let mut workers = lock(&shared.workers);
+        if shared.stopped.load(Ordering::Relaxed) || shared.cancel.is_cancelled() {
+            return Err(SubscribeError::Stopped);
+        }
+        let current = shared.topology.load_full();
+        if current.lanes.iter().any(|routed| *routed.lane.name == *name) {
+            return Err(SubscribeError::NameTaken { name });
+        }
+        let id = LaneId(shared.next_lane.fetch_add(1, Ordering::Relaxed));
+        let lane = Arc::new(Lane::new(
+            id,
+            name.as_str().into(),
+            capacity.unwrap_or(shared.lane_capacity),
+            handler,
+            current_state,
+            Arc::clone(&shared.sinks),
+        ));
+        if shared.threaded {
+            // Whoever unsubscribed since left a thread that is over, or will be.
+            let (over, running): (Vec<_>, Vec<_>) =
+                std::mem::take(&mut *workers).into_iter().partition(Worker::is_over);
+            over.into_iter().for_each(Worker::join);
+            *workers = running;
+            let worker = Worker::start(Arc::clone(&lane), &shared.name, shared.cancel.clone())
+                .map_err(|cause| SubscribeError::NoThread { name, cause })?;
+            workers.push(worker);
+        }
+        tracing::debug!(consumer = &*lane.name, %id, version = current.version + 1, "lane opened");
+        let mut lanes = current.lanes.clone();
+        lanes.push(Routed { lane, routes });
+        self.store(&current, lanes);
+        Ok(id)
+    }
+
+    /// Closes a lane. What waits in it is discarded and counted, its critical messages go to the
+    /// dead-letter sink. Never waits for the handler: a call in progress (this one, even) runs to
+    /// its end, and no other begins; then the handler is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownLane`] if there is no such lane any more.
+    pub fn unsubscribe(&self, lane: LaneId) -> Result<(), UnknownLane> {
+        let removed = {
+            let _edit = lock(&self.shared.workers);
+            let current = self.shared.topology.load_full();
+            let mut lanes = current.lanes.clone();
+            let index =
+                lanes.iter().position(|routed| routed.lane.id == lane).ok_or(UnknownLane(lane))?;
+            let removed = lanes.remove(index);
+            self.store(&current, lanes);
+            removed.lane
+        };
+        tracing::debug!(consumer = &*removed.name, id = %removed.id, "lane closed");
+        removed.close(|entry| {
+            removed.bury(entry.message, entry.class, entry.join, DeathCause::Unsubscribed);
+        });
+        Ok(())
+    }
+
+    /// Gives a lane other routes, without disturbing what waits in it.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownLane`] if there is no such lane any more.
+    pub fn reroute(
+        &self,
+        lane: LaneId,
+        routes: impl IntoIterator<Item = Route<P::Key>>,
+    ) -> Result<(), UnknownLane> {
+        let _edit = lock(&self.shared.workers);
+        let current = self.shared.topology.load_full();
+        let mut lanes = current.lanes.clone();
+        let routed =
+            lanes.iter_mut().find(|routed| routed.lane.id == lane).ok_or(UnknownLane(lane))?;
+        routed.routes = routes.into_iter().collect();
+        self.store(&current, lanes);
+        Ok(())
+    }
+
+    /// Makes a new snapshot of the same routes, and answers its version: messages routed from now
+    /// on can be told from those before.
+    pub fn flip(&self) -> u64 {
+        let _edit = lock(&self.shared.workers);
+        let current = self.shared.topology.load_full();
+        self.store(&current, current.lanes.clone());
+        current.version + 1
+    }
+
+    /// The version of the present snapshot, from 1 on.
+    pub fn version(&self) -> u64 {
+        self.shared.topology.load().version
+    }
+
+    /// What has been done so far.
+    pub fn stats(&self) -> Stats {
+        let topology = self.shared.topology.load();
+        let counts = &self.shared.counts;
+        Stats {
+            published: counts.published.get(),
+            routed: counts.routed.get(),
+            unrouted: counts.unrouted.get(),
+            late: counts.late.get(),
+            gaps: counts.gaps.get(),
+            missing: counts.missing.get(),
+            duplicates_failed: counts.duplicates_failed.get(),
+            version: topology.version,
+            lanes: topology.lanes.iter().map(|routed| routed.lane.stats()).collect(),
+        }
+    }
+
+    /// Under the lock of `workers`, which every writer holds.
+    fn store(&self, current: &Topology<P>, lanes: Vec<Routed<P>>) {
+        let version = current.version + 1;
+        self.shared.topology.store(Arc::new(Topology { version, lanes }));
+    }
+}
+
+impl<P: Protocol> fmt::Debug for Routes<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Routes").field("version", &self.version()).finish_non_exhaustive()
+    }
+}
+
+/// A consumer that wants messages: its name, its handler and its routes.
+#[must_use]
+pub struct Subscription<P: Protocol> {
+    name: String,
+    routes: Vec<Route<P::Key>>,
+    handler: Handler<P>,
+    current_state: bool,
+    capacity: Option<usize>,
+}
+
+impl<P: Protocol> Subscription<P> {
+    /// A consumer of this name. The handler owns each delivery, and may return `()`, a
+    /// `Result<(), P::Fault>` or a [`Verdict`]. It runs on one thread at a time.
+    pub fn new<V>(
+        name: impl Into<String>,
+        mut handler: impl FnMut(Delivery<P::Message>) -> V + Send + 'static,
+    ) -> Self
+    where
+        V: Into<Verdict<P::Message, P::Fault>>,
+    {
+        Self {
+            name: name.into(),
+            routes: vec![],
+            handler: Box::new(move |delivery| handler(delivery).into()),
+            current_state: false,
+            capacity: None,
+        }
+    }
+
+    /// Adds a route. A message that several of a lane's routes take is delivered to it once.
+    pub fn to(mut self, route: Route<P::Key>) -> Self {
+        self.routes.push(route);
+        self
+    }
+
+    /// Asks for the current state of every stream it is routed first: each stream's conflatable
+    /// messages so far, folded into one.
+    pub fn with_current_state(mut self) -> Self {
+        self.current_state = true;
+        self
+    }
+
+    /// Room of its own, in place of the dispatcher's `lane_capacity`.
+    pub fn capacity(mut self, messages: usize) -> Self {
+        self.capacity = Some(messages);
+        self
+    }
+}
+
+impl<P: Protocol> fmt::Debug for Subscription<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscription")
+            .field("name", &self.name)
+            .field("routes", &self.routes)
+            .field("current_state", &self.current_state)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a consumer was not subscribed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SubscribeError {
+    /// It wants nothing.
+    #[error("consumer `{name}` has no route; add one with `to`")]
+    NoRoute {
+        /// The consumer.
+        name: String,
+    },
+    /// Another consumer has its name.
+    #[error("there is a consumer `{name}` already")]
+    NameTaken {
+        /// The name.
+        name: String,
+    },
+    /// It wants the current state, which is not kept.
+    #[error(
+        "consumer `{name}` asks for the current state, which this dispatcher does not keep; \
+         build it with `keep_current_state(true)`"
+    )]
+    NoState {
+        /// The consumer.
+        name: String,
+    },
+    /// Its own capacity is zero.
+    #[error("consumer `{name}` has room for no message")]
+    NoRoom {
+        /// The consumer.
+        name: String,
+    },
+    /// The system gave no thread.
+    #[error("no thread for consumer `{name}`")]
+    NoThread {
+        /// The consumer.
+        name: String,
+        /// What the system said.
+        #[source]
+        cause: io::Error,
+    },
+    /// The dispatcher was shut down or cancelled.
+    #[error("the dispatcher has stopped")]
+    Stopped,
+}
+
+/// There is no such lane, or no longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no {0}")]
+pub struct UnknownLane(pub LaneId);

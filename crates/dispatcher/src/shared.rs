@@ -1,0 +1,88 @@
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64},
+    },
+};
+
+use arc_swap::ArcSwap;
+
+use crate::{
+    Cancel, DeadLetter, DeathCause, Fault, Protocol, fault::message_of, joined::Joined,
+    stats::PublisherCounts, sync::lock, topology::Topology, worker::Worker,
+};
+
+pub(crate) type FaultSink<F> = Box<dyn Fn(&Fault<F>) + Send + Sync>;
+pub(crate) type DeadLetterSink<M> = Box<dyn Fn(DeadLetter<M>) + Send + Sync>;
+
+/// What the dispatcher and every [`Routes`](crate::Routes) handle have in common.
+pub(crate) struct Shared<P: Protocol> {
+    pub(crate) name: Arc<str>,
+    /// Whether lanes have threads; else they are stepped.
+    pub(crate) threaded: bool,
+    pub(crate) lane_capacity: usize,
+    pub(crate) keeps_state: bool,
+    pub(crate) topology: Arc<ArcSwap<Topology<P>>>,
+    /// Held by whoever makes a new snapshot; holds every thread that was ever started and is not
+    /// joined yet.
+    pub(crate) workers: Mutex<Vec<Worker<P>>>,
+    pub(crate) next_lane: AtomicU64,
+    pub(crate) stopped: AtomicBool,
+    pub(crate) cancel: Cancel,
+    pub(crate) sinks: Arc<Sinks<P>>,
+    pub(crate) counts: PublisherCounts,
+}
+
+/// Where failures, dead letters and joined reports go.
+pub(crate) struct Sinks<P: Protocol> {
+    pub(crate) fault: Option<FaultSink<P::Fault>>,
+    pub(crate) dead_letter: Option<DeadLetterSink<P::Message>>,
+    pub(crate) joined: Joined<P::Fault>,
+}
+
+impl<P: Protocol> Sinks<P> {
+    /// Says it to the log and to the sink; a sink that panics is contained.
+    pub(crate) fn fault(&self, fault: &Fault<P::Fault>) {
+        tracing::warn!(
+            trace = format_args!("{:016x}", fault.trace),
+            consumer = &*fault.consumer,
+            worker = &*fault.worker,
+            cause = ?fault.cause,
+            "a consumer failed"
+        );
+        if let Some(sink) = &self.fault {
+            contain("fault", || sink(fault));
+        }
+    }
+
+    pub(crate) fn dead_letter(&self, message: P::Message, consumer: &Arc<str>, cause: DeathCause) {
+        let trace = P::trace(&message);
+        tracing::warn!(
+            trace = format_args!("{trace:016x}"),
+            consumer = &**consumer,
+            ?cause,
+            "a critical message was not handled"
+        );
+        if let Some(sink) = &self.dead_letter {
+            let letter = DeadLetter { message, trace, consumer: Arc::clone(consumer), cause };
+            contain("dead-letter", || sink(letter));
+        }
+    }
+}
+
+fn contain(sink: &str, call: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(call)) {
+        tracing::error!(panic = message_of(payload), "the {sink} sink panicked");
+    }
+}
+
+impl<P: Protocol> Shared<P> {
+    /// After a cancellation: every sleeping worker, and a publisher that waits, look again.
+    pub(crate) fn wake_everybody(&self) {
+        for worker in &*lock(&self.workers) {
+            worker.lane.wake();
+        }
+        self.sinks.joined.wake();
+    }
+}

@@ -1,0 +1,67 @@
+use std::{fmt, sync::Arc};
+
+use crate::{Protocol, lane::Lane};
+
+type Pattern<K> = Arc<dyn Fn(&K) -> bool + Send + Sync>;
+
+/// What a lane is for.
+#[derive(Clone)]
+pub enum Route<K> {
+    /// The messages of one key.
+    Key(K),
+    /// The messages whose key matches: all of a venue, all of a kind. See [`Route::matching`].
+    Matching(Pattern<K>),
+    /// Every message.
+    All,
+}
+
+impl<K: PartialEq> Route<K> {
+    /// The messages whose key satisfies `pattern`. It is asked once for each key and snapshot, on
+    /// the publisher's thread, and must not panic.
+    pub fn matching(pattern: impl Fn(&K) -> bool + Send + Sync + 'static) -> Self {
+        Self::Matching(Arc::new(pattern))
+    }
+
+    pub(crate) fn takes(&self, key: &K) -> bool {
+        match self {
+            Self::Key(wanted) => wanted == key,
+            Self::Matching(pattern) => pattern(key),
+            Self::All => true,
+        }
+    }
+}
+
+impl<K: fmt::Debug> fmt::Debug for Route<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Key(key) => f.debug_tuple("Key").field(key).finish(),
+            Self::Matching(_) => f.write_str("Matching(..)"),
+            Self::All => f.write_str("All"),
+        }
+    }
+}
+
+/// An immutable snapshot of who gets what. Messages are stamped with the version of the one that
+/// routes them.
+pub(crate) struct Topology<P: Protocol> {
+    /// From 1 on.
+    pub(crate) version: u64,
+    pub(crate) lanes: Vec<Routed<P>>,
+}
+
+pub(crate) struct Routed<P: Protocol> {
+    pub(crate) lane: Arc<Lane<P>>,
+    pub(crate) routes: Vec<Route<P::Key>>,
+}
+
+impl<P: Protocol> Routed<P> {
+    pub(crate) fn takes(&self, key: &P::Key) -> bool {
+        self.routes.iter().any(|route| route.takes(key))
+    }
+}
+
+impl<P: Protocol> Clone for Routed<P> {
+    fn clone(&self) -> Self {
+        Self { lane: Arc::clone(&self.lane), routes: self.routes.clone() }
+    }
+}

@@ -1,0 +1,182 @@
+//! LM-04, and FR-011..013, 016: what gives way when a consumer does not keep up, and what does not.
+
+mod common;
+
+use std::time::Instant;
+
+use common::{message, numbers, recorder, run_all, stepped};
+use meltica_dispatcher::{Class, Dispatcher, LaneStats, Route, Skipped, Subscription};
+use proptest::prelude::*;
+
+fn publish(dispatcher: &mut Dispatcher<common::Test>, key: u32, class: Class, number: u64) {
+    dispatcher.publish(message(key, class, number), Instant::now()).expect("not cancelled");
+}
+
+fn skips(seen: &common::Seen) -> Vec<(u64, u64)> {
+    let seen = seen.lock().expect("no test panics here");
+    seen.iter().map(|d| (d.skipped.folded, d.skipped.dropped)).collect()
+}
+
+#[test]
+fn lm_04_conflatable_messages_fold_into_the_last_of_their_stream_and_say_so() {
+    let mut dispatcher = stepped().lane_capacity(2).build().unwrap();
+    let (seen, handler) = recorder();
+    dispatcher.routes().subscribe(Subscription::new("a", handler).to(Route::All)).unwrap();
+    for (key, number) in [(1, 10), (2, 20), (1, 11), (2, 21), (3, 30), (1, 12)] {
+        publish(&mut dispatcher, key, Class::Conflatable, number);
+    }
+    run_all(&mut dispatcher);
+    // Stream 3 had nothing to fold into: the newest state of every stream always arrives.
+    assert_eq!(numbers(&seen), [vec![10, 11, 12], vec![20, 21], vec![30]]);
+    assert_eq!(skips(&seen), [(2, 0), (1, 0), (0, 0)]);
+    assert!(seen.lock().unwrap()[2].skipped.is_nothing());
+    assert_eq!(dispatcher.stats().lanes[0].folded, 3);
+}
+
+#[test]
+fn lm_04_sequential_messages_drop_the_oldest_and_the_next_of_the_stream_says_so() {
+    let mut dispatcher = stepped().lane_capacity(2).build().unwrap();
+    let (seen, handler) = recorder();
+    dispatcher.routes().subscribe(Subscription::new("a", handler).to(Route::All)).unwrap();
+    for (key, number) in [(1, 10), (2, 20), (1, 11), (1, 12), (1, 13)] {
+        publish(&mut dispatcher, key, Class::Sequential, number);
+    }
+    run_all(&mut dispatcher);
+    assert_eq!(numbers(&seen), [[12], [13]]);
+    assert_eq!(skips(&seen), [(0, 2), (0, 0)]);
+    // The drop in stream 2 is told when that stream goes on.
+    publish(&mut dispatcher, 2, Class::Sequential, 21);
+    run_all(&mut dispatcher);
+    assert_eq!(skips(&seen)[2], (0, 1));
+    assert_eq!(dispatcher.stats().lanes[0].dropped, 3);
+}
+
+#[test]
+fn fr_011_fr_012_fr_013_fr_016_critical_messages_arrive_once_and_in_order_under_any_pressure() {
+    let mut dispatcher = stepped().lane_capacity(1).build().unwrap();
+    let (seen, handler) = recorder();
+    let (other, other_handler) = recorder();
+    dispatcher.routes().subscribe(Subscription::new("a", handler).to(Route::All)).unwrap();
+    dispatcher.routes().subscribe(Subscription::new("b", other_handler).to(Route::All)).unwrap();
+    for number in 0..5_000 {
+        // No duplicate of market data can be had, and nobody runs: critical ones do not mind.
+        let mut quote = message(1, Class::Conflatable, number);
+        quote.pool_is_empty = true;
+        dispatcher.publish(quote, Instant::now()).unwrap();
+        let mut report = message(9, Class::Critical, number);
+        report.pool_is_empty = true;
+        // Numbers that go back, or repeat, are no reason to hold or drop a critical message.
+        report.sequence = meltica_dispatcher::Sequence::Dense(5_000 - number / 2);
+        dispatcher.publish(report, Instant::now()).unwrap();
+    }
+    run_all(&mut dispatcher);
+    let expected: Vec<_> = (0..5_000).map(|number| vec![number]).collect();
+    assert_eq!(numbers(&seen), expected);
+    assert_eq!(numbers(&other), expected);
+    let stats = dispatcher.stats();
+    assert_eq!(stats.lanes[0].critical_peak, 5_000);
+    assert_eq!(stats.duplicates_failed, 10_000);
+    assert_eq!(stats.lanes[0].dropped, 5_000);
+}
+
+#[test]
+fn nothing_published_after_a_critical_message_is_delivered_before_it() {
+    let mut dispatcher = stepped().lane_capacity(1).build().unwrap();
+    let (seen, handler) = recorder();
+    dispatcher.routes().subscribe(Subscription::new("a", handler).to(Route::All)).unwrap();
+    publish(&mut dispatcher, 1, Class::Conflatable, 1);
+    publish(&mut dispatcher, 9, Class::Critical, 2);
+    publish(&mut dispatcher, 1, Class::Conflatable, 3);
+    run_all(&mut dispatcher);
+    assert_eq!(numbers(&seen), [vec![2], vec![1, 3]], "3 came after 2, so its fold does too");
+}
+
+#[test]
+fn a_duplicate_that_cannot_be_had_is_counted_and_told() {
+    let mut dispatcher = stepped().build().unwrap();
+    let (seen, handler) = recorder();
+    let (_, other) = recorder();
+    dispatcher.routes().subscribe(Subscription::new("a", handler).to(Route::All)).unwrap();
+    dispatcher.routes().subscribe(Subscription::new("b", other).to(Route::All)).unwrap();
+    let mut poor = message(1, Class::Conflatable, 1);
+    poor.pool_is_empty = true;
+    dispatcher.publish(poor, Instant::now()).unwrap();
+    publish(&mut dispatcher, 1, Class::Conflatable, 2);
+    run_all(&mut dispatcher);
+    assert_eq!(seen.lock().unwrap()[0].skipped, Skipped { folded: 0, dropped: 1 });
+}
+
+/// One message for the property: its stream, its class, and whether the consumer runs after it.
+fn traffic() -> impl Strategy<Value = Vec<(u32, u8, bool)>> {
+    prop::collection::vec((0u32..4, 0u8..3, prop::bool::weighted(0.2)), 0..300)
+}
+
+proptest! {
+    #[test]
+    fn every_message_is_delivered_folded_or_dropped_and_told_and_in_order(
+        traffic in traffic(),
+        capacity in 1usize..6,
+    ) {
+        let mut dispatcher = stepped().lane_capacity(capacity).build().expect("valid settings");
+        let (seen, handler) = recorder();
+        let subscription = Subscription::new("a", handler).to(Route::All);
+        dispatcher.routes().subscribe(subscription).expect("the first of its name");
+        let mut published: Vec<Vec<u64>> = vec![vec![]; 12];
+        for (number, (stream, class, run)) in (0u64..).zip(&traffic) {
+            let kind = [Class::Critical, Class::Conflatable, Class::Sequential][usize::from(*class)];
+            let key = stream * 3 + u32::from(*class);
+            published[key as usize].push(number);
+            publish(&mut dispatcher, key, kind, number);
+            if *run {
+                dispatcher.run_once();
+            }
+        }
+        let waiting = dispatcher.stats().lanes[0].depth;
+        prop_assert!(waiting <= traffic.len());
+        run_all(&mut dispatcher);
+        // One more of each sequential stream, with room: it tells of what was dropped at the end.
+        for key in [2, 5, 8, 11] {
+            published[key].push(u64::MAX);
+            publish(&mut dispatcher, key as u32, Class::Sequential, u64::MAX);
+            run_all(&mut dispatcher);
+        }
+        let seen = seen.lock().expect("no test panics here");
+
+        let mut told = Skipped::default();
+        let mut newest_critical = 0;
+        for delivery in seen.iter() {
+            told.folded += delivery.skipped.folded;
+            told.dropped += delivery.skipped.dropped;
+            let newest = *delivery.numbers.last().expect("a message says something");
+            if delivery.class == Class::Critical {
+                newest_critical = newest_critical.max(newest);
+            }
+        }
+        for (key, all) in published.iter().enumerate() {
+            let of_stream: Vec<_> = seen.iter().filter(|d| d.key as usize == key).collect();
+            let flat: Vec<u64> = of_stream.iter().flat_map(|d| d.numbers.clone()).collect();
+            prop_assert!(flat.is_sorted(), "stream {} went back: {:?}", key, flat);
+            match key % 3 {
+                // Nothing is missing, and of market data nothing that came after a critical
+                // message was seen before it: checked below.
+                0 | 1 => prop_assert_eq!(&flat, all),
+                _ => {
+                    prop_assert!(flat.iter().all(|number| all.contains(number)));
+                }
+            }
+            if key % 3 == 0 {
+                prop_assert!(of_stream.iter().all(|d| d.numbers.len() == 1 && d.skipped.is_nothing()));
+            }
+        }
+        for (place, critical) in seen.iter().enumerate().filter(|(_, d)| d.class == Class::Critical) {
+            let number = critical.numbers[0];
+            let early = seen[..place].iter().flat_map(|d| &d.numbers).any(|n| *n > number);
+            prop_assert!(!early, "something newer than critical {} was seen before it", number);
+        }
+        let LaneStats { published, delivered, folded, dropped, discarded, depth, .. } =
+            dispatcher.stats().lanes[0].clone();
+        prop_assert_eq!(published, delivered + folded + dropped + discarded);
+        prop_assert_eq!((depth, discarded, published), (0, 0, traffic.len() as u64 + 4));
+        prop_assert_eq!((told.folded, told.dropped), (folded, dropped), "each one told once");
+    }
+}
