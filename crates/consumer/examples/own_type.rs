@@ -37,7 +37,7 @@ fn main() {
         match consumer.invoke(Order { epoch, text: text.to_owned() }) {
             Outcome::Handled => {}
             Outcome::Filtered(order) => println!("too old: {}", order.text),
-            Outcome::Failed { fault, .. } => println!("{fault}"),
+            Outcome::Failed { fault, .. } => println!("{}: {fault}", fault.consumer),
             Outcome::Refused(order) => println!("not handled: {}", order.text),
         }
     }

@@ -43,7 +43,8 @@ pub enum Outcome<M> {
     Refused(M),
 }
 
-/// A failure of a consumer with one message.
+/// A failure of a consumer with one message. Prints as its cause; who and which message, whoever
+/// reports it says.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Fault {
@@ -86,7 +87,7 @@ impl fmt::Debug for Cause {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "consumer `{}`, trace {:016x}: {}", self.consumer, self.trace, self.cause)
+        fmt::Display::fmt(&self.cause, f)
     }
 }
 

@@ -1,1 +1,69 @@
-//! In-process event distribution for market data: pooled, ordered, isolated, never losing an execution report.
+//! In-process event distribution for market data: pooled, ordered, isolated, and never losing an
+//! execution report.
+//!
+//! Events travel by value from venues to consumers through one [`Pipeline`]; dropping one, wherever
+//! that happens, sends it back to its pool. Every consumer gets its own duplicate in its own time: a
+//! slow one is told what it skipped, a panicking one hurts nobody, and execution reports and control
+//! events reach every interested consumer exactly once whatever the pressure.
+//!
+//! ```
+//! use std::time::{Duration, Instant};
+//! use meltica::{Consumer, Message, Pipeline, Select, event::{Payload, Trade}};
+//!
+//! let mut pipeline = Pipeline::builder()
+//!     .consumer(Consumer::new("printer", |m| println!("{:?}", m.header())), [Select::all()])
+//!     .build()?;
+//! let mut event = pipeline.pools().events.try_lease()?;
+//! event.payload = Payload::Trade(Trade { price: "61837.63".parse()?, ..Trade::default() });
+//! pipeline.push(Message::from(event), Instant::now())?;
+//! assert!(pipeline.shutdown(Duration::from_secs(1)).is_clean());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! This crate is thin: it gives the market's types to crates that know none, and composes them.
+//! Each is useful alone, and is here as a module: [`recycler`], [`event`], [`dispatcher`],
+//! [`consumer`].
+
+#![forbid(unsafe_code)]
+
+pub use meltica_consumer as consumer;
+pub use meltica_dispatcher as dispatcher;
+pub use meltica_event as event;
+pub use meltica_recycler as recycler;
+
+mod builder;
+mod debug_mode;
+mod feed;
+mod global;
+mod market;
+mod message;
+mod pipeline;
+mod pools;
+mod repeats;
+mod running;
+mod select;
+mod stats;
+
+pub use self::{
+    builder::{BuildError, Builder, Problem},
+    feed::{Feed, FeedError},
+    global::global,
+    market::{Delivery, Fault, Key, Market},
+    message::Message,
+    pipeline::{End, Pipeline, PushError, Pushed},
+    pools::{PoolSizes, Pools},
+    running::Running,
+    select::Select,
+    stats::{ConsumerStats, Stats},
+};
+
+/// A consumer of the market: a named closure over [`Delivery`], which reads as a [`Message`].
+pub type Consumer = meltica_consumer::Consumer<Market>;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+mod readme {}
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/api.md")]
+mod api {}

@@ -1,0 +1,298 @@
+use std::{fmt, time::Duration};
+
+use meltica_dispatcher::{Cancel, DeadLetter, Dispatcher, SubscribeError};
+use meltica_recycler::Recycler;
+
+use crate::{
+    Consumer, Fault, Market, Message, Pipeline, PoolSizes, Pools, Select, debug_mode,
+    repeats::Repeats,
+};
+
+/// How a [`Pipeline`] is to be. Every setting has a default; everything that is wrong is said at
+/// once by [`build`](Self::build).
+#[must_use]
+pub struct Builder {
+    consumers: Vec<Planned>,
+    dispatcher: meltica_dispatcher::Builder<Market>,
+    recycler: Option<Recycler>,
+    pool_sizes: Option<PoolSizes>,
+    lane_capacity: usize,
+    keeps_state: bool,
+    repeats: usize,
+    debug_mode: Option<bool>,
+}
+
+struct Planned {
+    consumer: Consumer,
+    selections: Vec<Select>,
+    with_state: bool,
+}
+
+impl Builder {
+    pub(crate) fn new() -> Self {
+        Self {
+            consumers: vec![],
+            dispatcher: Dispatcher::builder().name("meltica"),
+            recycler: None,
+            pool_sizes: None,
+            lane_capacity: 1_024,
+            keeps_state: false,
+            repeats: 16_384,
+            debug_mode: None,
+        }
+    }
+
+    /// Adds a consumer of what is selected.
+    pub fn consumer(
+        mut self,
+        consumer: Consumer,
+        selections: impl IntoIterator<Item = Select>,
+    ) -> Self {
+        let selections = selections.into_iter().collect();
+        self.consumers.push(Planned { consumer, selections, with_state: false });
+        self
+    }
+
+    /// What its threads' names begin with. By default `meltica`.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.dispatcher = self.dispatcher.name(name);
+        self
+    }
+
+    /// How many threads serve the consumers; with none, [`Pipeline::run_once`] does. By default, as
+    /// many as it takes.
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.dispatcher = self.dispatcher.workers(workers);
+        self
+    }
+
+    /// How many conflatable, and how many sequential, messages may wait for a consumer before its
+    /// class gives way; critical ones are not limited. By default 1,024.
+    pub fn lane_capacity(mut self, messages: usize) -> Self {
+        self.lane_capacity = messages;
+        self.dispatcher = self.dispatcher.lane_capacity(messages);
+        self
+    }
+
+    /// How long a dense stream waits for a missing message. By default 150 ms.
+    pub fn gap_wait(mut self, wait: Duration) -> Self {
+        self.dispatcher = self.dispatcher.gap_wait(wait);
+        self
+    }
+
+    /// Whether consumers that subscribe later may ask for the current state first. By default not.
+    pub fn keep_current_state(mut self, keep: bool) -> Self {
+        self.keeps_state = keep;
+        self.dispatcher = self.dispatcher.keep_current_state(keep);
+        self
+    }
+
+    /// How many critical messages are remembered in order to recognise repeats. By default 16,384.
+    pub fn repeats_remembered(mut self, messages: usize) -> Self {
+        self.repeats = messages;
+        self
+    }
+
+    /// How many objects each pool has. By default, what the consumers added here need.
+    pub fn pool_sizes(mut self, sizes: PoolSizes) -> Self {
+        self.pool_sizes = Some(sizes);
+        self
+    }
+
+    /// The recycler that is to own the pools. By default a new one.
+    pub fn recycler(mut self, recycler: Recycler) -> Self {
+        self.recycler = Some(recycler);
+        self
+    }
+
+    /// Whether the recycler is in debug mode. By default what the environment variable
+    /// `RECYCLER_DEBUG_MODE` says: `true` or `false`.
+    pub fn debug_mode(mut self, debug: bool) -> Self {
+        self.debug_mode = Some(debug);
+        self
+    }
+
+    /// The token that ends it all.
+    pub fn cancel(mut self, cancel: Cancel) -> Self {
+        self.dispatcher = self.dispatcher.cancel(cancel);
+        self
+    }
+
+    /// Who hears of consumers' failures that no joined dispatch waits for. Runs on the thread that
+    /// failed, and must be quick. By default they are only logged.
+    pub fn fault_sink(mut self, sink: impl Fn(&Fault) + Send + Sync + 'static) -> Self {
+        self.dispatcher = self.dispatcher.fault_sink(sink);
+        self
+    }
+
+    /// Who gets critical messages that a consumer should have had and will not.
+    pub fn dead_letter_sink(
+        mut self,
+        sink: impl Fn(DeadLetter<Message>) + Send + Sync + 'static,
+    ) -> Self {
+        self.dispatcher = self.dispatcher.dead_letter_sink(sink);
+        self
+    }
+
+    /// The pipeline, with its consumers subscribed.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`] lists everything that is wrong; nothing was started.
+    pub fn build(self) -> Result<Pipeline, BuildError> {
+        let (debug, problems) = self.check();
+        if !problems.is_empty() {
+            return Err(BuildError { problems });
+        }
+        let one = |problem| BuildError { problems: vec![problem] };
+        let sizes = self.sizes();
+        let dispatcher = self.dispatcher.build().map_err(|e| one(Problem::Dispatcher(e)))?;
+        let recycler = self.recycler.unwrap_or_default();
+        if debug {
+            debug_mode::enable(&recycler);
+        }
+        let pools = Pools::new(&recycler, sizes);
+        let pipeline = Pipeline::new(dispatcher, recycler, pools, Repeats::new(self.repeats));
+        for Planned { consumer, selections, with_state } in self.consumers {
+            pipeline
+                .add(consumer, selections, with_state)
+                .map_err(|error| one(Problem::Subscribe(error)))?;
+        }
+        Ok(pipeline)
+    }
+
+    fn sizes(&self) -> PoolSizes {
+        self.pool_sizes
+            .unwrap_or_else(|| PoolSizes::for_consumers(self.consumers.len(), self.lane_capacity))
+    }
+
+    /// Everything that is wrong, and whether debug mode is wanted.
+    fn check(&self) -> (bool, Vec<Problem>) {
+        let mut problems = vec![];
+        if cfg!(panic = "abort") {
+            problems.push(Problem::PanicAbort);
+        }
+        let debug = self.debug_mode.map_or_else(debug_mode::wanted, Ok).unwrap_or_else(|value| {
+            problems.push(Problem::DebugMode { value });
+            false
+        });
+        if self.lane_capacity == 0 {
+            problems.push(Problem::NoRoom { setting: "lane_capacity" });
+        }
+        if self.repeats == 0 {
+            problems.push(Problem::NoRoom { setting: "repeats_remembered" });
+        }
+        for (index, planned) in self.consumers.iter().enumerate() {
+            let name = planned.consumer.id();
+            if name.trim().is_empty() {
+                problems.push(Problem::NamelessConsumer { index });
+            } else if self.consumers[..index].iter().any(|other| other.consumer.id() == name) {
+                problems.push(Problem::NameTaken { consumer: name.to_string() });
+            }
+            if planned.selections.is_empty() {
+                problems.push(Problem::SelectsNothing { consumer: name.to_string() });
+            }
+        }
+        let sizes = self.sizes();
+        let needed = PoolSizes::least_events(self.consumers.len(), self.lane_capacity);
+        for (pool, capacity, needed) in [
+            ("events", sizes.events, needed),
+            ("books", sizes.books, 1),
+            ("merged", sizes.merged, 1),
+            ("executions", sizes.executions, 1),
+            ("controls", sizes.controls, 1),
+        ] {
+            if capacity < needed {
+                problems.push(Problem::PoolTooSmall { pool, capacity, needed });
+            }
+            if capacity > 1 << 24 {
+                problems.push(Problem::PoolTooLarge { pool, capacity });
+            }
+        }
+        (debug, problems)
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.consumers.iter().map(|planned| planned.consumer.id()).collect();
+        f.debug_struct("Builder")
+            .field("consumers", &names)
+            .field("lane_capacity", &self.lane_capacity)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Everything that is wrong with a pipeline's settings.
+#[derive(Debug, thiserror::Error)]
+#[error("the pipeline cannot be built:{}", .problems.iter().map(|p| format!("\n- {p}")).collect::<String>())]
+pub struct BuildError {
+    /// At least one.
+    pub problems: Vec<Problem>,
+}
+
+/// Something that is wrong with a pipeline's settings.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Problem {
+    /// A consumer without a name.
+    #[error("consumer number {index} (from 0) has no name")]
+    NamelessConsumer {
+        /// Which.
+        index: usize,
+    },
+    /// Two consumers of one name.
+    #[error("there are two consumers named `{consumer}`")]
+    NameTaken {
+        /// The name.
+        consumer: String,
+    },
+    /// A consumer that wants nothing.
+    #[error("consumer `{consumer}` selects nothing; give it a selection, as Select::all()")]
+    SelectsNothing {
+        /// The consumer.
+        consumer: String,
+    },
+    /// A capacity of zero.
+    #[error("{setting} is zero")]
+    NoRoom {
+        /// Which setting.
+        setting: &'static str,
+    },
+    /// A pool that would run empty with its consumers' lanes no more than full.
+    #[error("the pool of {pool} has {capacity} objects where the consumers need {needed}")]
+    PoolTooSmall {
+        /// Which pool.
+        pool: &'static str,
+        /// How many it has.
+        capacity: usize,
+        /// How many it needs.
+        needed: usize,
+    },
+    /// A pool beyond what can be addressed.
+    #[error("the pool of {pool} has {capacity} objects where 16,777,216 is the most")]
+    PoolTooLarge {
+        /// Which pool.
+        pool: &'static str,
+        /// How many it would have.
+        capacity: usize,
+    },
+    /// The environment asks for something that is neither on nor off.
+    #[error("RECYCLER_DEBUG_MODE is {value:?}; write true or false")]
+    DebugMode {
+        /// What it is.
+        value: String,
+    },
+    /// Built so that a panic ends the process.
+    #[error(
+        "this program is built with panic = \"abort\", so a panicking consumer would end it; \
+         remove that line from the profile"
+    )]
+    PanicAbort,
+    /// The dispatcher refused its settings.
+    #[error("{0}")]
+    Dispatcher(#[source] meltica_dispatcher::BuildError),
+    /// A consumer could not be subscribed.
+    #[error("{0}")]
+    Subscribe(#[source] SubscribeError),
+}

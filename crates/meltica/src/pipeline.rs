@@ -1,0 +1,338 @@
+use std::{
+    fmt, io,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use meltica_consumer::{Gate, Outcome};
+use meltica_dispatcher::{
+    DispatchError, Dispatcher, LaneId, PublishError, Published, Report, Routes, SubscribeError,
+    Subscription, Undelivered, Verdict,
+};
+use meltica_event::TraceId;
+use meltica_recycler::{LeakReport, Recycler};
+
+use crate::{
+    Builder, Consumer, ConsumerStats, Delivery, Market, Message, Pools, Running, Select, Stats,
+    repeats::Repeats,
+};
+
+/// From the venues to the consumers: takes messages, gives each a trace id, recognises repeats,
+/// restores order, routes, and hands every interested consumer its own.
+///
+/// Driven by its caller through [`push`](Self::push) and [`poll`](Self::poll), from one thread; or
+/// given a thread of its own by [`spawn`](Self::spawn).
+pub struct Pipeline {
+    dispatcher: Dispatcher<Market>,
+    recycler: Recycler,
+    pools: Pools,
+    repeats: Repeats,
+    repeated: u64,
+    next_trace: u64,
+    consumers: Consumers,
+}
+
+/// Every consumer there ever was, for its gate and its statistics.
+type Consumers = Arc<Mutex<Vec<Known>>>;
+
+struct Known {
+    consumer: Arc<str>,
+    gate: Gate,
+    stats: Box<dyn Fn() -> meltica_consumer::Stats + Send + Sync>,
+}
+
+/// What became of a pushed message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pushed {
+    /// It went to this many consumers; to none, it went home.
+    Routed {
+        /// How many.
+        lanes: usize,
+    },
+    /// It waits for an earlier one of its stream.
+    Held,
+    /// A newer one of its stream had passed, so it went home.
+    Late,
+    /// A critical message that had come before; it went home.
+    Repeated,
+}
+
+impl Pipeline {
+    /// Settings, all with defaults.
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+
+    pub(crate) fn new(
+        dispatcher: Dispatcher<Market>,
+        recycler: Recycler,
+        pools: Pools,
+        repeats: Repeats,
+    ) -> Self {
+        let consumers = Consumers::default();
+        Self { dispatcher, recycler, pools, repeats, repeated: 0, next_trace: 1, consumers }
+    }
+
+    /// The pools to lease messages from.
+    pub fn pools(&self) -> &Pools {
+        &self.pools
+    }
+
+    /// The owner of the pools: debug mode, and what is still out.
+    pub fn recycler(&self) -> &Recycler {
+        &self.recycler
+    }
+
+    /// The routes, as the dispatcher sees them: for unsubscribing, and for consumers that are not
+    /// [`Consumer`]s.
+    pub fn routes(&self) -> Routes<Market> {
+        self.dispatcher.routes()
+    }
+
+    /// Adds a consumer, which gets what is pushed from now on.
+    ///
+    /// # Errors
+    ///
+    /// [`SubscribeError`]; everything is as before.
+    pub fn subscribe(
+        &self,
+        consumer: Consumer,
+        selections: impl IntoIterator<Item = Select>,
+    ) -> Result<LaneId, SubscribeError> {
+        self.add(consumer, selections, false)
+    }
+
+    /// Adds a consumer, which first gets the last quote and the whole book of every stream it
+    /// selects, and then what is pushed from now on. The pipeline must be built with
+    /// [`keep_current_state`](Builder::keep_current_state).
+    ///
+    /// # Errors
+    ///
+    /// [`SubscribeError`]; everything is as before.
+    pub fn subscribe_with_state(
+        &self,
+        consumer: Consumer,
+        selections: impl IntoIterator<Item = Select>,
+    ) -> Result<LaneId, SubscribeError> {
+        self.add(consumer, selections, true)
+    }
+
+    pub(crate) fn add(
+        &self,
+        mut consumer: Consumer,
+        selections: impl IntoIterator<Item = Select>,
+        with_state: bool,
+    ) -> Result<LaneId, SubscribeError> {
+        let known = Known {
+            consumer: Arc::clone(consumer.id()),
+            gate: consumer.gate(),
+            stats: Box::new(consumer.stats_handle()),
+        };
+        let name = consumer.id().to_string();
+        let handler = move |delivery: Delivery| match consumer.invoke(delivery) {
+            Outcome::Handled => Verdict::Handled,
+            Outcome::Filtered(_) => Verdict::Filtered,
+            Outcome::Failed { fault, message } => {
+                Verdict::Failed { fault, message: message.map(Delivery::into_message) }
+            }
+            Outcome::Refused(delivery) => Verdict::Refused(delivery.into_message()),
+        };
+        let mut subscription = Subscription::new(name, handler);
+        for select in selections {
+            subscription = subscription.to(select.into());
+        }
+        if with_state {
+            subscription = subscription.with_current_state();
+        }
+        let lane = self.routes().subscribe(subscription)?;
+        self.consumers.lock().unwrap_or_else(PoisonError::into_inner).push(known);
+        Ok(lane)
+    }
+
+    /// The gate of the consumer of this name; the latest, if there were several. `None` if there
+    /// never was one.
+    pub fn gate(&self, consumer: &str) -> Option<Gate> {
+        let consumers = self.consumers.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = consumers.iter().rev().find(|known| &*known.consumer == consumer)?;
+        Some(known.gate.clone())
+    }
+
+    /// What has been done so far.
+    pub fn stats(&self) -> Stats {
+        let consumers = self.consumers.lock().unwrap_or_else(PoisonError::into_inner);
+        Stats {
+            repeated: self.repeated,
+            dispatcher: self.dispatcher.stats(),
+            consumers: consumers
+                .iter()
+                .map(|known| ConsumerStats {
+                    consumer: Arc::clone(&known.consumer),
+                    stats: (known.stats)(),
+                })
+                .collect(),
+            pools: self.recycler.stats(),
+        }
+    }
+
+    /// Takes a message and returns as soon as it waits for its consumers. `now` is the time by which
+    /// gaps are waited for; it must not go back. Failures reach the fault sink.
+    ///
+    /// # Errors
+    ///
+    /// [`PushError::Cancelled`] hands the message back.
+    pub fn push(&mut self, mut message: Message, now: Instant) -> Result<Pushed, PushError> {
+        if self.admit(&mut message) {
+            return Ok(Pushed::Repeated);
+        }
+        match self.dispatcher.publish(message, now) {
+            Ok(Published::Routed { lanes }) => Ok(Pushed::Routed { lanes }),
+            Ok(Published::Held) => Ok(Pushed::Held),
+            Ok(Published::Late) => Ok(Pushed::Late),
+            Err(PublishError::Cancelled(message)) => {
+                self.repeats.forget(&message);
+                Err(PushError::Cancelled(message))
+            }
+            Err(_) => unreachable!("there is no other reason"),
+        }
+    }
+
+    /// Takes a message and waits until every consumer is done with it, or until `limit`. `None` if
+    /// it was a repeat.
+    ///
+    /// # Errors
+    ///
+    /// [`DispatchError`] hands the message back.
+    pub fn dispatch(
+        &mut self,
+        mut message: Message,
+        now: Instant,
+        limit: Option<Duration>,
+    ) -> Result<Option<Report<meltica_consumer::Fault>>, DispatchError<Message>> {
+        if self.admit(&mut message) {
+            return Ok(None);
+        }
+        match self.dispatcher.dispatch(message, now, limit) {
+            Ok(report) => Ok(Some(report)),
+            Err(error) => {
+                if let DispatchError::Cancelled(message) | DispatchError::InsideConsumer(message) =
+                    &error
+                {
+                    self.repeats.forget(message);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Gives a message its trace id; true if it is a repeat.
+    fn admit(&mut self, message: &mut Message) -> bool {
+        if message.header().trace == TraceId::ABSENT {
+            message.header_mut().trace = TraceId(self.next_trace);
+            self.next_trace += 1;
+        }
+        if self.repeats.is_repeat(message) {
+            tracing::debug!(trace = %message.header().trace, "a critical message came again");
+            self.repeated += 1;
+            return true;
+        }
+        false
+    }
+
+    /// Does what time asks for: see [`Dispatcher::poll`].
+    pub fn poll(&mut self, now: Instant) {
+        self.dispatcher.poll(now);
+    }
+
+    /// When [`poll`](Self::poll) next has to be called; `None` if nothing waits for time.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.dispatcher.next_deadline()
+    }
+
+    /// Runs one message of each consumer on this thread; false if there was none. For pipelines
+    /// without workers.
+    pub fn run_once(&mut self) -> bool {
+        self.dispatcher.run_once()
+    }
+
+    /// Makes a new routing version and raises every gate to it: market data that was routed before
+    /// and is still waiting is filtered from now on, critical messages come all the same. Answers
+    /// the version.
+    pub fn flip(&mut self) -> u64 {
+        let version = self.routes().flip();
+        let consumers = self.consumers.lock().unwrap_or_else(PoisonError::into_inner);
+        for known in &*consumers {
+            known.gate.raise(version);
+        }
+        version
+    }
+
+    /// Gives the pipeline a thread of its own, fed through a queue of `capacity` messages.
+    ///
+    /// # Errors
+    ///
+    /// What the system says when it gives no thread; the pipeline is dropped.
+    ///
+    /// # Panics
+    ///
+    /// If `capacity` is zero.
+    pub fn spawn(self, capacity: usize) -> io::Result<Running> {
+        Running::start(self, capacity)
+    }
+
+    /// Stops: takes no more, delivers what waits until `limit` is over, joins every thread, and says
+    /// what is still out.
+    pub fn shutdown(self, limit: Duration) -> End {
+        let Self { dispatcher, recycler, .. } = self;
+        let shutdown = dispatcher.shutdown(limit);
+        End { undelivered: shutdown.undelivered, refused: vec![], stuck: shutdown.stuck, recycler }
+    }
+}
+
+impl fmt::Debug for Pipeline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pipeline").field("stats", &self.stats()).finish_non_exhaustive()
+    }
+}
+
+/// How a pipeline ended.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct End {
+    /// What was not delivered in time, critical messages first. Dropping one sends it home.
+    pub undelivered: Vec<Undelivered<Message>>,
+    /// Critical messages that feeds handed over after a cancellation, for which it was too late.
+    pub refused: Vec<Message>,
+    /// Threads whose consumer would not return.
+    pub stuck: Vec<Arc<str>>,
+    recycler: Recycler,
+}
+
+impl End {
+    /// What is still out of the pools now, the undelivered ones included.
+    pub fn leaks(&self) -> LeakReport {
+        self.recycler.leak_report()
+    }
+
+    /// Whether everything was delivered, every thread is joined and every object is home.
+    pub fn is_clean(&self) -> bool {
+        self.undelivered.is_empty()
+            && self.refused.is_empty()
+            && self.stuck.is_empty()
+            && self.leaks().is_clean()
+    }
+}
+
+/// Why a message was not pushed; it comes back with the answer.
+#[derive(thiserror::Error)]
+#[non_exhaustive]
+pub enum PushError {
+    /// The pipeline was cancelled.
+    #[error("the pipeline was cancelled")]
+    Cancelled(Message),
+}
+
+impl fmt::Debug for PushError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Cancelled(..)")
+    }
+}

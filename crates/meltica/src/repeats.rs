@@ -1,0 +1,69 @@
+use std::collections::{HashSet, VecDeque};
+
+use meltica_event::{EventKind, ExecutionId, VenueId};
+
+use crate::Message;
+
+/// Remembers the identities of the last critical messages, so that an exact repeat (a venue resends
+/// after a reconnect) is recognised. Bounded, and allocated at the start.
+pub(crate) struct Repeats {
+    known: HashSet<Identity>,
+    order: VecDeque<Identity>,
+    capacity: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Identity {
+    Execution(ExecutionId),
+    Control { venue: VenueId, command: u64, kind: EventKind },
+}
+
+impl Repeats {
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self {
+            known: HashSet::with_capacity(capacity + 1),
+            order: VecDeque::with_capacity(capacity + 1),
+            capacity,
+        }
+    }
+
+    /// Whether this very message was seen before; now it was. Market data are never repeats, nor
+    /// are messages without an identity.
+    pub(crate) fn is_repeat(&mut self, message: &Message) -> bool {
+        let Some(identity) = Identity::of(message) else { return false };
+        if !self.known.insert(identity) {
+            return true;
+        }
+        self.order.push_back(identity);
+        if self.order.len() > self.capacity
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.known.remove(&oldest);
+        }
+        false
+    }
+
+    /// The message that was just asked about was handed back, and may come again.
+    pub(crate) fn forget(&mut self, message: &Message) {
+        if let Some(identity) = Identity::of(message)
+            && self.order.back() == Some(&identity)
+        {
+            self.order.pop_back();
+            self.known.remove(&identity);
+        }
+    }
+}
+
+impl Identity {
+    fn of(message: &Message) -> Option<Self> {
+        match message {
+            Message::Execution(report) => report.identity().map(Self::Execution),
+            Message::Control(control) => (control.command != 0).then_some(Self::Control {
+                venue: control.header.venue,
+                command: control.command,
+                kind: message.kind(),
+            }),
+            Message::Event(_) | Message::Book(_) | Message::Merged(_) => None,
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Once warm, nothing is allocated between a lease and the consumers' return.
+
+use std::{alloc::System, time::Instant};
+
+use meltica::{
+    Consumer, Delivery, Message, Pipeline, Select,
+    event::{Control, Event, EventKind, Header, Level, Payload, Price, Quantity, Text, TopOfBook},
+};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+#[test]
+fn nothing_is_allocated_once_warm() {
+    let mut builder = Pipeline::builder().workers(0).debug_mode(false).lane_capacity(8);
+    for name in ["a", "b", "c"] {
+        builder = builder.consumer(
+            Consumer::new(name, |delivery: &Delivery| {
+                std::hint::black_box(delivery.header());
+            }),
+            [Select::all()],
+        );
+    }
+    let mut pipeline = builder.build().expect("valid settings");
+    let pools = pipeline.pools().clone();
+    let now = Instant::now();
+    let mut number = 0;
+    let mut round = |pipeline: &mut Pipeline| {
+        number += 1;
+        let level = Level { price: Price::from_units(number), quantity: Quantity::from_units(1) };
+        let mut event = pools.events.try_lease().expect("large enough");
+        let top = TopOfBook { bid: level, ask: level };
+        *event = Event::new(Header::default(), Payload::TopOfBook(top));
+        let mut book = pools.books.try_lease().expect("large enough");
+        book.header.kind = EventKind::BookDelta;
+        book.bids.set(level);
+        let mut report = pools.executions.try_lease().expect("large enough");
+        report.report_id = Text::truncated("1234567890123456789");
+        report.quantity = Quantity::from_units(number.unsigned_abs());
+        report.client_order_id = Text::truncated(if number % 2 == 0 { "even" } else { "odd" });
+        let mut control = pools.controls.try_lease().expect("large enough");
+        *control = Control::ack(Header::default(), number.unsigned_abs(), Text::EMPTY);
+        let messages: [Message; 4] = [event.into(), book.into(), report.into(), control.into()];
+        for message in messages {
+            pipeline.push(message, now).expect("not cancelled");
+        }
+        // Once in a while the consumers run: in between their lanes are full, and give way.
+        if number % 16 == 0 {
+            while pipeline.run_once() {}
+        }
+    };
+    (0..20_000).for_each(|_| round(&mut pipeline));
+    let region = Region::new(ALLOCATOR);
+    (0..2_000).for_each(|_| round(&mut pipeline));
+    let change = region.change();
+    assert_eq!((change.allocations, change.reallocations), (0, 0));
+}
