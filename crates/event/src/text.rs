@@ -70,6 +70,17 @@ impl<const N: usize> fmt::Debug for Text<N> {
     }
 }
 
+/// Appends, without allocating; an error if it does not fit, and then nothing is appended.
+impl<const N: usize> fmt::Write for Text<N> {
+    fn write_str(&mut self, piece: &str) -> fmt::Result {
+        let start = usize::from(self.len);
+        let place = self.bytes.get_mut(start..start + piece.len()).ok_or(fmt::Error)?;
+        place.copy_from_slice(piece.as_bytes());
+        self.len += piece.len() as u8;
+        Ok(())
+    }
+}
+
 impl<const N: usize> std::str::FromStr for Text<N> {
     type Err = TextTooLong;
 

@@ -179,6 +179,15 @@ fn a_text_that_does_not_fit_is_refused_or_cut_between_characters() {
 }
 
 #[test]
+fn a_text_is_written_piece_by_piece_as_long_as_it_fits() {
+    use std::fmt::Write;
+    let mut text = Text::<5>::EMPTY;
+    write!(text, "{}-{}", 12, 34).unwrap();
+    assert!(write!(text, "5").is_err());
+    assert_eq!(text.as_str(), "12-34");
+}
+
+#[test]
 fn trace_ids_print_as_sixteen_digits_and_parse_back() {
     let trace = TraceId(0xbeef);
     assert_eq!(trace.to_string(), "000000000000beef");

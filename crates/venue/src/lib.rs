@@ -1,1 +1,38 @@
-//! What a trading venue's adapter needs: decoding in place, book assembly, synthetic feeds, recordings.
+//! What the adapter of a trading venue needs: decoding in place, book assembly, recordings, and a
+//! synthetic venue.
+//!
+//! An adapter implements [`Decode`]: bytes in, leased events out, nothing in between. Books are
+//! assembled next to the venue by a [`BookAssembly`], which verifies that no update is missing
+//! before anything travels on; a [`TopOracle`] checks the result against an independent stream of
+//! best prices, where a venue has one. [`Recording`] reads what was recorded, [`Synthetic`] makes up
+//! what was not. No clocks, no sockets: time is an argument, and whoever has bytes brings them.
+//!
+//! ```
+//! use meltica_event::{Catalog, EventKind, Timestamp};
+//! use meltica_venue::{Decoded, Ingest, Synthetic, SyntheticPools};
+//!
+//! let mut catalog = Catalog::new();
+//! let venue = catalog.venue("synthetic")?;
+//! let btc = catalog.instrument("BTC-USDT".parse()?)?;
+//! let mut feed = Synthetic::new(venue, [btc], 7, SyntheticPools::new(16));
+//! let ingest = Ingest { time: Timestamp::from_nanos(0), mono_ns: 1 };
+//! let first: Decoded = feed.next(ingest);
+//! assert_eq!(first.header().kind, EventKind::BookSnapshot, "a stream begins with the whole book");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod assembly;
+mod decode;
+mod oracle;
+mod recording;
+mod synthetic;
+
+pub use self::{
+    assembly::{Applied, AssemblyStats, BookAssembly},
+    decode::{Decode, DecodeError, Decoded, Ingest, VenueStats},
+    oracle::TopOracle,
+    recording::{Frame, Recording, RecordingError, Summary},
+    synthetic::{Synthetic, SyntheticPools},
+};
