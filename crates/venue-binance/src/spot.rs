@@ -1,0 +1,271 @@
+use meltica_event::{
+    Book, Event, EventKind, Header, Instrument, InstrumentId, InstrumentKind, Level, Numbering,
+    Payload, Timestamp, TopOfBook, Trade, VenueId,
+};
+use meltica_recycler::{Lease, Pool};
+use meltica_venue::{
+    AssemblyStats, BookAssembly, Decode, DecodeError, Decoded, Ingest, TopOracle, VenueStats,
+};
+use serde::de::DeserializeSeed;
+
+use crate::json::{self, DepthInto, Envelope, aggressor};
+
+/// The levels a side for which an assembled book has room from the start: a snapshot of 5,000, and
+/// as many again that deltas add below it.
+const ASSEMBLED_LEVELS: usize = 10_000;
+
+/// Decodes Binance spot frames for the instruments that were added.
+///
+/// A depth snapshot does not say what it is about. It is taken for the only instrument; with several,
+/// use [`snapshot`](Self::snapshot).
+pub struct BinanceSpot {
+    venue: VenueId,
+    events: Pool<Event>,
+    books: Pool<Book>,
+    markets: Vec<Market>,
+}
+
+struct Market {
+    /// As Binance spells it, `BTCUSDT`.
+    symbol: String,
+    instrument: InstrumentId,
+    assembly: BookAssembly,
+    oracle: TopOracle,
+}
+
+impl BinanceSpot {
+    /// An adapter without instruments. Objects that the pools cannot give come from the heap.
+    pub fn new(venue: VenueId, events: Pool<Event>, books: Pool<Book>) -> Self {
+        Self { venue, events, books, markets: vec![] }
+    }
+
+    /// Adds an instrument; again does nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`NotOnSpot`] for a perpetual or a dated future.
+    pub fn add(&mut self, instrument: Instrument, id: InstrumentId) -> Result<(), NotOnSpot> {
+        if instrument.kind != InstrumentKind::Spot {
+            return Err(NotOnSpot(instrument));
+        }
+        let symbol = format!("{}{}", instrument.base, instrument.quote);
+        if self.markets.iter().all(|market| market.symbol != symbol) {
+            self.markets.push(Market {
+                symbol,
+                instrument: id,
+                assembly: BookAssembly::new(ASSEMBLED_LEVELS),
+                oracle: TopOracle::new(),
+            });
+        }
+        Ok(())
+    }
+
+    /// The assembled book; `None` if there is none to be trusted at this moment.
+    pub fn book(&self, instrument: InstrumentId) -> Option<&Book> {
+        self.markets.iter().find(|market| market.instrument == instrument)?.assembly.book()
+    }
+
+    /// Decodes a depth snapshot of this instrument.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`], as [`decode`](Decode::decode).
+    pub fn snapshot(
+        &mut self,
+        instrument: InstrumentId,
+        frame: &[u8],
+        ingest: Ingest,
+        emit: &mut dyn FnMut(Decoded),
+    ) -> Result<(), DecodeError> {
+        let text = text_of(frame)?;
+        let market = self.markets.iter().position(|market| market.instrument == instrument);
+        let market = market
+            .ok_or_else(|| DecodeError::UnknownSymbol { symbol: format!("{instrument:?}") })?;
+        self.depth(Some(market), text, ingest, emit)
+    }
+
+    fn trade(
+        &self,
+        data: &str,
+        ingest: Ingest,
+        emit: &mut dyn FnMut(Decoded),
+    ) -> Result<(), DecodeError> {
+        let read: json::Trade<'_> = serde_json::from_str(data).map_err(malformed)?;
+        let market = &self.markets[self.market(read.symbol)?];
+        let header = Header {
+            sequence: read.id,
+            numbering: Numbering::Dense,
+            exchange_time: Timestamp::from_millis(read.event_time),
+            ..self.header(market.instrument, ingest)
+        };
+        let trade = Trade {
+            price: read.price,
+            quantity: read.quantity,
+            id: read.id,
+            aggressor: Some(aggressor(read.buyer_is_maker)),
+        };
+        let mut event = self.events.lease_or_heap();
+        *event = Event::new(header, Payload::Trade(trade));
+        emit(Decoded::Event(event));
+        Ok(())
+    }
+
+    fn book_ticker(
+        &mut self,
+        data: &str,
+        ingest: Ingest,
+        emit: &mut dyn FnMut(Decoded),
+    ) -> Result<(), DecodeError> {
+        let read: json::BookTicker<'_> = serde_json::from_str(data).map_err(malformed)?;
+        let index = self.market(read.symbol)?;
+        let header = Header {
+            sequence: read.update,
+            numbering: Numbering::Monotone,
+            ..self.header(self.markets[index].instrument, ingest)
+        };
+        let top = TopOfBook {
+            bid: Level { price: read.bid, quantity: read.bid_quantity },
+            ask: Level { price: read.ask, quantity: read.ask_quantity },
+        };
+        let Market { assembly, oracle, .. } = &mut self.markets[index];
+        oracle.top(read.update, top, assembly.book());
+        let mut event = self.events.lease_or_heap();
+        *event = Event::new(header, Payload::TopOfBook(top));
+        emit(Decoded::Event(event));
+        Ok(())
+    }
+
+    /// A delta, or, with its market given, a snapshot.
+    fn depth(
+        &mut self,
+        snapshot_of: Option<usize>,
+        data: &str,
+        ingest: Ingest,
+        emit: &mut dyn FnMut(Decoded),
+    ) -> Result<(), DecodeError> {
+        let mut lease = self.books.lease_or_heap();
+        let book = &mut *lease;
+        let mut reader = serde_json::Deserializer::from_str(data);
+        let read = DepthInto { bids: &mut book.bids, asks: &mut book.asks }
+            .deserialize(&mut reader)
+            .and_then(|read| reader.end().map(|()| read))
+            .map_err(malformed)?;
+        let (index, kind, numbering) = match snapshot_of {
+            Some(index) => (index, EventKind::BookSnapshot, Numbering::Rebase),
+            None => {
+                let symbol = read.symbol.ok_or_else(|| missing("s"))?;
+                (self.market(symbol)?, EventKind::BookDelta, Numbering::Monotone)
+            }
+        };
+        book.header = Header {
+            kind,
+            sequence: read.last,
+            numbering,
+            exchange_time: read.event_time.map_or(Timestamp::ABSENT, Timestamp::from_millis),
+            ..self.header(self.markets[index].instrument, ingest)
+        };
+        book.first_sequence = read.first;
+        let Market { assembly, oracle, .. } = &mut self.markets[index];
+        let mut emit = |book: Lease<Book>| emit(Decoded::Book(book));
+        let mut applied = |book: &Book| oracle.book(book);
+        if snapshot_of.is_some() {
+            assembly.snapshot(lease, &mut emit, &mut applied);
+        } else {
+            assembly.delta(lease, &mut emit, &mut applied);
+        }
+        Ok(())
+    }
+
+    fn market(&self, symbol: &str) -> Result<usize, DecodeError> {
+        self.markets
+            .iter()
+            .position(|market| market.symbol == symbol)
+            .ok_or_else(|| DecodeError::UnknownSymbol { symbol: symbol.to_owned() })
+    }
+
+    fn header(&self, instrument: InstrumentId, ingest: Ingest) -> Header {
+        Header {
+            instrument,
+            venue: self.venue,
+            ingest_time: ingest.time,
+            ingest_mono_ns: ingest.mono_ns,
+            ..Header::default()
+        }
+    }
+}
+
+impl Decode for BinanceSpot {
+    fn decode(
+        &mut self,
+        frame: &[u8],
+        ingest: Ingest,
+        emit: &mut dyn FnMut(Decoded),
+    ) -> Result<(), DecodeError> {
+        let text = text_of(frame)?;
+        let envelope: Envelope<'_> = serde_json::from_str(text).map_err(malformed)?;
+        let Some(stream) = envelope.stream else {
+            if envelope.last_update_id.is_none() {
+                return Err(missing("stream"));
+            }
+            if self.markets.len() != 1 {
+                return Err(DecodeError::UnknownSymbol {
+                    symbol: "(a snapshot, with several instruments it might be of)".to_owned(),
+                });
+            }
+            return self.depth(Some(0), text, ingest, emit);
+        };
+        let data = envelope.data.ok_or_else(|| missing("data"))?.get();
+        match stream.split_once('@').map(|(_, kind)| kind) {
+            Some("trade") => self.trade(data, ingest, emit),
+            Some("bookTicker") => self.book_ticker(data, ingest, emit),
+            Some("depth" | "depth@100ms") => self.depth(None, data, ingest, emit),
+            _ => Err(DecodeError::UnknownStream { stream: stream.to_owned() }),
+        }
+        // Columns are counted in what is inside the envelope; they are wanted in the frame.
+        .map_err(|error| shifted(error, text, data))
+    }
+
+    fn stats(&self) -> VenueStats {
+        let markets = &self.markets;
+        let books = markets.iter().map(|market| market.assembly.stats());
+        let stats = VenueStats::new(books.fold(AssemblyStats::default(), AssemblyStats::plus));
+        stats.compared(
+            markets.iter().map(|market| market.oracle.compared()).sum(),
+            markets.iter().map(|market| market.oracle.equal()).sum(),
+        )
+    }
+}
+
+fn text_of(frame: &[u8]) -> Result<&str, DecodeError> {
+    std::str::from_utf8(frame).map_err(|error| DecodeError::Malformed {
+        column: error.valid_up_to() + 1,
+        reason: "not UTF-8".to_owned(),
+    })
+}
+
+fn malformed(error: serde_json::Error) -> DecodeError {
+    // serde_json ends its messages with the place, which is told apart here.
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    let reason = error.to_string();
+    let reason = reason.strip_suffix(&place).unwrap_or(&reason).to_owned();
+    DecodeError::Malformed { column: error.column().max(1), reason }
+}
+
+fn missing(field: &str) -> DecodeError {
+    DecodeError::Malformed { column: 1, reason: format!("missing field `{field}`") }
+}
+
+fn shifted(error: DecodeError, frame: &str, data: &str) -> DecodeError {
+    match error {
+        DecodeError::Malformed { column, reason } => {
+            let start = data.as_ptr().addr() - frame.as_ptr().addr();
+            DecodeError::Malformed { column: column + start, reason }
+        }
+        other => other,
+    }
+}
+
+/// An instrument that is not traded on Binance's spot market.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0} is not a spot instrument; write BASE-QUOTE, as BTC-USDT")]
+pub struct NotOnSpot(pub Instrument);
