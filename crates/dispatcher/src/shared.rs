@@ -42,31 +42,34 @@ pub(crate) struct Sinks<P: Protocol> {
 }
 
 impl<P: Protocol> Sinks<P> {
-    /// Says it to the log and to the sink; a sink that panics is contained.
+    /// Says it to the sink, or, where there is none, to the log. A sink that panics is contained.
     pub(crate) fn fault(&self, fault: &Fault<P::Fault>) {
-        tracing::warn!(
-            trace = format_args!("{:016x}", fault.trace),
-            consumer = &*fault.consumer,
-            worker = &*fault.worker,
-            cause = ?fault.cause,
-            "a consumer failed"
-        );
-        if let Some(sink) = &self.fault {
-            contain("fault", || sink(fault));
+        match &self.fault {
+            Some(sink) => contain("fault", || sink(fault)),
+            None => tracing::warn!(
+                trace = format_args!("{:016x}", fault.trace),
+                consumer = &*fault.consumer,
+                worker = &*fault.worker,
+                cause = ?fault.cause,
+                "a consumer failed"
+            ),
         }
     }
 
+    /// Hands it to the sink, or, where there is none, says so in the log and drops it.
     pub(crate) fn dead_letter(&self, message: P::Message, consumer: &Arc<str>, cause: DeathCause) {
         let trace = P::trace(&message);
-        tracing::warn!(
-            trace = format_args!("{trace:016x}"),
-            consumer = &**consumer,
-            ?cause,
-            "a critical message was not handled"
-        );
-        if let Some(sink) = &self.dead_letter {
-            let letter = DeadLetter { message, trace, consumer: Arc::clone(consumer), cause };
-            contain("dead-letter", || sink(letter));
+        match &self.dead_letter {
+            Some(sink) => {
+                let letter = DeadLetter { message, trace, consumer: Arc::clone(consumer), cause };
+                contain("dead-letter", || sink(letter));
+            }
+            None => tracing::warn!(
+                trace = format_args!("{trace:016x}"),
+                consumer = &**consumer,
+                ?cause,
+                "a critical message was not handled"
+            ),
         }
     }
 }

@@ -159,19 +159,7 @@ impl Pipeline {
 
     /// What has been done so far.
     pub fn stats(&self) -> Stats {
-        let consumers = self.consumers.lock().unwrap_or_else(PoisonError::into_inner);
-        Stats {
-            repeated: self.repeated,
-            dispatcher: self.dispatcher.stats(),
-            consumers: consumers
-                .iter()
-                .map(|known| ConsumerStats {
-                    consumer: Arc::clone(&known.consumer),
-                    stats: (known.stats)(),
-                })
-                .collect(),
-            pools: self.recycler.stats(),
-        }
+        stats(self.repeated, &self.routes(), &self.consumers, &self.recycler)
     }
 
     /// Takes a message and returns as soon as it waits for its consumers. `now` is the time by which
@@ -282,9 +270,35 @@ impl Pipeline {
     /// Stops: takes no more, delivers what waits until `limit` is over, joins every thread, and says
     /// what is still out.
     pub fn shutdown(self, limit: Duration) -> End {
-        let Self { dispatcher, recycler, .. } = self;
+        let Self { dispatcher, recycler, consumers, repeated, .. } = self;
+        let routes = dispatcher.routes();
         let shutdown = dispatcher.shutdown(limit);
-        End { undelivered: shutdown.undelivered, refused: vec![], stuck: shutdown.stuck, recycler }
+        End {
+            stats: stats(repeated, &routes, &consumers, &recycler),
+            undelivered: shutdown.undelivered,
+            refused: vec![],
+            stuck: shutdown.stuck,
+            recycler,
+        }
+    }
+}
+
+fn stats(
+    repeated: u64,
+    routes: &Routes<Market>,
+    consumers: &Consumers,
+    recycler: &Recycler,
+) -> Stats {
+    let consumers = consumers.lock().unwrap_or_else(PoisonError::into_inner);
+    let of = |known: &Known| ConsumerStats {
+        consumer: Arc::clone(&known.consumer),
+        stats: (known.stats)(),
+    };
+    Stats {
+        repeated,
+        dispatcher: routes.stats(),
+        consumers: consumers.iter().map(of).collect(),
+        pools: recycler.stats(),
     }
 }
 
@@ -304,6 +318,8 @@ pub struct End {
     pub refused: Vec<Message>,
     /// Threads whose consumer would not return.
     pub stuck: Vec<Arc<str>>,
+    /// What was done, all told.
+    pub stats: Stats,
     recycler: Recycler,
 }
 
