@@ -1,0 +1,69 @@
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use meltica::event::Instrument;
+
+/// Market data and execution reports from venues to consumers, in one process.
+///
+/// Without a command: `run`.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run three synthetic venues into ten consumers, one of them slow and one unreliable.
+    Run(RunArgs),
+    /// Push recorded traffic through the pipeline, frame by frame.
+    Replay(ReplayArgs),
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct RunArgs {
+    /// Stop after this long, as `10s` or `1h 30m`; without it, on Ctrl-C.
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+    pub(crate) duration: Option<Duration>,
+    /// Events per second, over all venues.
+    #[arg(long, value_name = "EVENTS", default_value_t = 15_000, value_parser = clap::value_parser!(u32).range(1..=2_000_000))]
+    pub(crate) rate: u32,
+    /// The seed of the synthetic venues: equal seeds make equal markets.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Print the summary as one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ReplayArgs {
+    /// The recording, plain or gzip: a line is nanoseconds since 1970, a blank, and the frame.
+    pub(crate) file: PathBuf,
+    /// Whose frames these are.
+    #[arg(long, value_enum)]
+    pub(crate) venue: Venue,
+    /// The instrument recorded, as BTC-USDT.
+    #[arg(long, value_name = "BASE-QUOTE")]
+    pub(crate) symbol: Instrument,
+    /// Print the summary as one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Venue {
+    /// Binance spot, combined streams.
+    Binance,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(Duration::ZERO) => Err("a run of no time; write 10s".to_owned()),
+        Ok(duration) => Ok(duration),
+        Err(error) => Err(format!("{error}; write 10s, or 1h 30m")),
+    }
+}

@@ -1,0 +1,169 @@
+//! `meltica replay`: recorded traffic through the same pipeline, one frame after the other.
+//!
+//! Each frame's events have reached every consumer before the next frame is decoded, on one thread,
+//! and time is the recording's: the same file makes the same deliveries.
+
+use std::{
+    collections::HashSet,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use meltica::{
+    BuildError, Pipeline, Pushed,
+    event::{Catalog, CatalogError, Timestamp},
+};
+use meltica_venue::{Decode, Ingest, Recording, RecordingError};
+use meltica_venue_binance::{BinanceSpot, NotOnSpot};
+
+use crate::{
+    allocations,
+    audience::Audience,
+    bridge::message,
+    cli::{ReplayArgs, Venue},
+    clock::Clock,
+    ledger::Ledger,
+    summary::{Critical, Summary},
+    threads,
+};
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReplayError {
+    #[error("{0}")]
+    Recording(#[from] RecordingError),
+    #[error("{0}")]
+    Build(#[from] BuildError),
+    #[error("{0}")]
+    Catalog(#[from] CatalogError),
+    #[error("{0}")]
+    NotOnSpot(#[from] NotOnSpot),
+    #[error("{file}: none of its {frames} frames was understood; the first, line {line}: {cause}")]
+    NothingUnderstood { file: String, frames: u64, line: u64, cause: String },
+}
+
+/// Replays a recording, and tells what happened.
+pub(crate) fn replay(args: &ReplayArgs) -> Result<Summary, ReplayError> {
+    let file: &Path = &args.file;
+    // Read once to its end, so that a broken file is refused before anything is done.
+    let frames = Recording::check(file)?.frames;
+    let mut recording = Recording::open(file)?;
+    let baseline = threads::Baseline::now();
+    let clock = Clock::start();
+
+    let builder = Pipeline::builder().workers(0);
+    let (audience, builder) = Audience::of_replay(builder, clock);
+    let mut pipeline = builder.build()?;
+    let mut catalog = Catalog::new();
+    let mut venue = match args.venue {
+        Venue::Binance => {
+            let pools = pipeline.pools();
+            let (events, books) = (pools.events.clone(), pools.books.clone());
+            let mut binance = BinanceSpot::new(catalog.venue("binance")?, events, books);
+            binance.add(args.symbol, catalog.instrument(args.symbol)?)?;
+            binance
+        }
+    };
+
+    let start = Instant::now();
+    let mut time = RecordedTime::new(start);
+    let mut published = Ledger::default();
+    let mut faults = Faults::default();
+    let (mut done, mut events, mut warm) = (0, 0, None);
+    while let Some(frame) = recording.next_frame()? {
+        if done == frames / 5 {
+            warm = Some(allocations::count());
+        }
+        done += 1;
+        let line = frame.line;
+        let Some(received) = frame.received else {
+            faults.note(file, line, "no time", "the line does not begin with nanoseconds");
+            continue;
+        };
+        let now = time.at(received);
+        let ingest = Ingest { time: received, mono_ns: clock.nanos() };
+        let decoded = venue.decode(frame.bytes, ingest, &mut |decoded| {
+            events += 1;
+            let message = message(decoded);
+            let (critical, trace) = (message.is_critical(), events);
+            // Nobody cancels a replay, and whatever else becomes of a message is counted.
+            if let Ok(Pushed::Routed { .. }) = pipeline.push(message, now)
+                && critical
+            {
+                published.note(trace);
+            }
+        });
+        if let Err(error) = decoded {
+            faults.note(file, line, error.kind(), &error.to_string());
+        }
+        pipeline.poll(now);
+        while pipeline.run_once() {}
+    }
+    let allocations = warm.map(|warm| allocations::count() - warm);
+    let elapsed = start.elapsed();
+    if let Some((line, cause)) = faults.first.filter(|_| faults.count == frames) {
+        let file = file.display().to_string();
+        return Err(ReplayError::NothingUnderstood { file, frames, line, cause });
+    }
+    let end = pipeline.shutdown(Duration::from_secs(60));
+    let critical = audience.compare(&mut published);
+    Ok(Summary {
+        frames: Some(done),
+        frames_malformed: Some(faults.count),
+        critical: Critical {
+            published: published.len(),
+            expected: published.len() * audience.len(),
+            delivered: critical.delivered,
+            lost: critical.lost,
+            repeated: critical.repeated,
+        },
+        threads_leaked: baseline.leaked(),
+        heap_allocations_after_warmup: allocations,
+        book: venue.stats().into(),
+        content_hash: audience.content(),
+        latency_ns: audience.latency_ns().into(),
+        ..Summary::of(&end, events, elapsed)
+    })
+}
+
+/// The recording's time on the clock that the pipeline waits by. It does not go back, whatever the
+/// recording says.
+struct RecordedTime {
+    start: Instant,
+    first: Option<i64>,
+    latest: Instant,
+}
+
+impl RecordedTime {
+    fn new(start: Instant) -> Self {
+        Self { start, first: None, latest: start }
+    }
+
+    fn at(&mut self, received: Timestamp) -> Instant {
+        let nanos = received.nanos().unwrap_or_default();
+        let since = nanos.saturating_sub(*self.first.get_or_insert(nanos));
+        let since = Duration::from_nanos(u64::try_from(since).unwrap_or_default());
+        self.latest = self.latest.max(self.start.checked_add(since).unwrap_or(self.latest));
+        self.latest
+    }
+}
+
+/// Frames that were not understood: the first of each kind is told, all are counted.
+#[derive(Default)]
+struct Faults {
+    count: u64,
+    told: HashSet<&'static str>,
+    first: Option<(u64, String)>,
+}
+
+impl Faults {
+    fn note(&mut self, file: &Path, line: u64, kind: &'static str, cause: &str) {
+        self.count += 1;
+        self.first.get_or_insert_with(|| (line, cause.to_owned()));
+        if self.told.insert(kind) {
+            eprintln!(
+                "{}, line {line}: {cause} (skipped; told once, counted always)",
+                file.display()
+            );
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! `meltica run`: synthetic venues into ten consumers.
+
+use std::{
+    collections::HashSet,
+    io::{self, IsTerminal, Write},
+    sync::{Arc, Mutex, PoisonError},
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use meltica::{
+    BuildError, Feed, Pipeline, Running,
+    event::{Catalog, CatalogError, ParseInstrumentError, TraceId, VenueId},
+};
+use meltica_venue::{Ingest, Synthetic, SyntheticPools};
+
+use crate::{
+    allocations,
+    audience::Audience,
+    bridge::message,
+    cli::RunArgs,
+    clock::{self, Clock},
+    interrupt::Interrupt,
+    ledger::Ledger,
+    summary::{Critical, Summary},
+    threads,
+};
+
+const VENUES: [&str; 3] = ["alpha", "beta", "gamma"];
+const INSTRUMENTS: [&str; 4] = ["BTC-USDT", "ETH-USDT", "SOL-USDT", "BTC-USDT-PERP"];
+/// Messages between the venues' threads and the pipeline's.
+const FEED_CAPACITY: usize = 4_096;
+/// Messages of a class that may wait for a consumer.
+const LANE_CAPACITY: usize = 1_024;
+/// How long consumers get to finish at the end.
+const DRAIN: Duration = Duration::from_secs(20);
+/// How often a venue wakes to send what is due.
+const TICK: Duration = Duration::from_millis(1);
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RunError {
+    #[error("{0}")]
+    Build(#[from] BuildError),
+    #[error("{0}")]
+    Catalog(#[from] CatalogError),
+    #[error("{0}")]
+    Instrument(#[from] ParseInstrumentError),
+    #[error("no thread: {0}")]
+    Thread(#[from] io::Error),
+    #[error("Ctrl-C cannot be listened for: {0}")]
+    Interrupt(#[from] ctrlc::Error),
+    #[error("the pipeline's thread ended early; the log says why")]
+    CoreGone,
+    #[error("a venue's thread ended early; the log says why")]
+    VenueGone,
+}
+
+/// Runs until the time is over or the user interrupts, and tells what happened.
+pub(crate) fn run(args: &RunArgs) -> Result<Summary, RunError> {
+    let interrupt = Interrupt::listen()?;
+    meltica::consumer::install_panic_hook(Default::default());
+    let baseline = threads::Baseline::now();
+    let clock = Clock::start();
+
+    let mut catalog = Catalog::new();
+    let venues = VENUES.map(|name| catalog.venue(name));
+    let mut instruments = vec![];
+    for name in INSTRUMENTS {
+        instruments.push(catalog.instrument(name.parse()?)?);
+    }
+    let told = Mutex::new(HashSet::new());
+    let builder = Pipeline::builder().lane_capacity(LANE_CAPACITY).fault_sink(move |fault| {
+        // Each consumer's first failure is told, all are counted.
+        if told.lock().unwrap_or_else(PoisonError::into_inner).insert(Arc::clone(&fault.consumer)) {
+            eprintln!("{fault} (told once, counted always)");
+        }
+    });
+    let (audience, builder) = Audience::of_run(builder, clock);
+    let running = builder.build()?.spawn(FEED_CAPACITY)?;
+
+    let start = Instant::now();
+    let mut feeds = vec![];
+    for venue in venues {
+        let venue = venue?;
+        let pools = running.pools();
+        let pools = SyntheticPools {
+            events: pools.events.clone(),
+            books: pools.books.clone(),
+            executions: pools.executions.clone(),
+            controls: pools.controls.clone(),
+        };
+        let synthetic = Synthetic::new(venue, instruments.iter().copied(), args.seed, pools);
+        let rate = f64::from(args.rate) / VENUES.len() as f64;
+        let pace = Pace { start, rate };
+        let name = VENUES[usize::from(venue.0) - 1];
+        feeds.push(feed(name, venue, synthetic, running.feed(), pace, clock, interrupt.clone())?);
+    }
+    let allocations = watch(&running, args, start, &interrupt);
+    interrupt.set();
+
+    let mut published = Ledger::default();
+    let mut events = 0;
+    for feed in feeds {
+        let (sent, ledger) = feed.join().map_err(|_| RunError::VenueGone)?;
+        events += sent;
+        published.add(&ledger);
+    }
+    let elapsed = start.elapsed();
+    let end = running.shutdown(DRAIN).ok_or(RunError::CoreGone)?;
+    for name in &end.stuck {
+        eprintln!("{name} would not end and was left behind");
+    }
+    let critical = audience.compare(&mut published);
+    Ok(Summary {
+        critical: Critical {
+            published: published.len(),
+            expected: published.len() * audience.len(),
+            delivered: critical.delivered,
+            lost: critical.lost,
+            repeated: critical.repeated,
+        },
+        threads_leaked: baseline.leaked(),
+        heap_allocations_after_warmup: allocations,
+        content_hash: audience.content(),
+        latency_ns: audience.latency_ns().into(),
+        ..Summary::of(&end, events, elapsed)
+    })
+}
+
+/// So many events per second from a moment on.
+#[derive(Clone, Copy)]
+struct Pace {
+    start: Instant,
+    rate: f64,
+}
+
+impl Pace {
+    /// How many are due by now.
+    fn due(&self) -> u64 {
+        (self.start.elapsed().as_secs_f64() * self.rate) as u64
+    }
+}
+
+/// What a venue's thread leaves: how many events it sent, and which were critical.
+type Sent = (u64, Ledger);
+
+fn feed(
+    name: &str,
+    venue: VenueId,
+    mut synthetic: Synthetic,
+    feed: Feed,
+    pace: Pace,
+    clock: Clock,
+    interrupt: Interrupt,
+) -> io::Result<JoinHandle<Sent>> {
+    thread::Builder::new().name(format!("venue-{name}")).spawn(move || {
+        let mut ledger = Ledger::default();
+        let mut sent = 0;
+        while !interrupt.is_set() {
+            // A machine that was asleep is not made to catch up all at once.
+            for _ in 0..(pace.due() - sent).min(FEED_CAPACITY as u64) {
+                let ingest = Ingest { time: clock::wall(), mono_ns: clock.nanos() };
+                let mut message = message(synthetic.next(ingest));
+                let trace = u64::from(venue.0) << 48 | (sent + 1);
+                message.header_mut().trace = TraceId(trace);
+                let critical = message.is_critical();
+                if feed.push(message).is_err() {
+                    return (sent, ledger);
+                }
+                sent += 1;
+                if critical {
+                    ledger.note(trace);
+                }
+            }
+            thread::sleep(TICK);
+        }
+        (sent, ledger)
+    })
+}
+
+/// Shows progress until it is time to stop. Answers how often the process has allocated since its
+/// first fifth (without an end: since its fifth second), which is for warming up.
+fn watch(running: &Running, args: &RunArgs, start: Instant, interrupt: &Interrupt) -> Option<u64> {
+    let end = args.duration.map(|duration| start + duration);
+    let warm = start + args.duration.map_or(Duration::from_secs(5), |duration| duration / 5);
+    let mut baseline = None;
+    let mut next = start + Duration::from_secs(1);
+    let mut out = io::stderr().lock();
+    let in_place = out.is_terminal();
+    loop {
+        let now = Instant::now();
+        if interrupt.is_set() || end.is_some_and(|end| now >= end) {
+            break;
+        }
+        if now >= next {
+            next += Duration::from_secs(1);
+            progress(&mut out, running, start, in_place);
+        }
+        if baseline.is_none() && now >= warm {
+            baseline = Some(allocations::count());
+        }
+        let wake = end.map_or(next, |end| end.min(next));
+        let wake = if baseline.is_none() { wake.min(warm) } else { wake };
+        thread::park_timeout(wake.saturating_duration_since(Instant::now()));
+    }
+    let after = baseline.map(|before| allocations::count() - before);
+    if in_place {
+        let _ = writeln!(out);
+    }
+    after
+}
+
+fn progress(out: &mut impl Write, running: &Running, start: Instant, in_place: bool) {
+    let stats = running.routes().stats();
+    let sum = |field: fn(&meltica::dispatcher::LaneStats) -> u64| -> u64 {
+        stats.lanes.iter().map(field).sum()
+    };
+    let line = format_args!(
+        "{:>4} s  {:>9} events  {:>10} deliveries  {:>8} conflated  {:>8} dropped  {:>5} failures",
+        start.elapsed().as_secs(),
+        stats.published,
+        sum(|lane| lane.delivered),
+        sum(|lane| lane.folded),
+        sum(|lane| lane.dropped),
+        sum(|lane| lane.failed),
+    );
+    // Who does not look misses nothing.
+    let _ = if in_place { write!(out, "\r{line}") } else { writeln!(out, "{line}") };
+    let _ = out.flush();
+}
