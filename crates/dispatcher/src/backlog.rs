@@ -29,14 +29,14 @@ pub(crate) struct Entry<P: Protocol> {
 }
 
 /// What had to give way for a message.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Pushed {
+pub(crate) enum Pushed<M> {
     /// Nothing.
     Added,
     /// It was folded into an earlier one; a dispatch that waited for that one waits no more.
     Folded { join: Option<u64> },
-    /// An earlier one was dropped; a dispatch that waited for that one waits no more.
-    Dropped { join: Option<u64> },
+    /// An earlier one was displaced, to be dropped outside of any lock; a dispatch that waited for
+    /// it waits no more.
+    Dropped { displaced: M, join: Option<u64> },
 }
 
 pub(crate) struct Backlog<P: Protocol> {
@@ -52,8 +52,10 @@ pub(crate) struct Backlog<P: Protocol> {
     sequential: VecDeque<u64>,
     /// By stream: the position of its last conflatable entry.
     last: HashMap<P::Key, u64>,
-    /// By stream: what was skipped since its last entry was pushed.
+    /// By stream: what could not be had since its last entry was pushed; told by the next pushed.
     missed: HashMap<P::Key, Skipped>,
+    /// By stream: what was dropped from its front; told by the next popped.
+    displaced: HashMap<P::Key, Skipped>,
 }
 
 impl<P: Protocol> Backlog<P> {
@@ -68,6 +70,7 @@ impl<P: Protocol> Backlog<P> {
             sequential: VecDeque::new(),
             last: HashMap::new(),
             missed: HashMap::new(),
+            displaced: HashMap::new(),
         }
     }
 
@@ -86,7 +89,7 @@ impl<P: Protocol> Backlog<P> {
         class: Class,
         stream: P::Key,
         join: Option<u64>,
-    ) -> Pushed {
+    ) -> Pushed<P::Message> {
         self.pushed += 1;
         match class {
             Class::Critical => {
@@ -104,6 +107,8 @@ impl<P: Protocol> Backlog<P> {
                     P::conflate(&mut held.message, message);
                     held.newest = self.pushed;
                     held.skipped.folded += 1;
+                    // What could not be had since then is missing from the fold, and told with it.
+                    held.skipped.add(self.missed.remove(&stream).unwrap_or_default());
                     return Pushed::Folded { join: std::mem::replace(&mut held.join, join) };
                 }
                 self.conflatable += 1;
@@ -118,7 +123,7 @@ impl<P: Protocol> Backlog<P> {
                 let entry = self.entry(message, class, stream, join);
                 self.market.push_back(Some(entry));
                 match dropped {
-                    Some(join) => Pushed::Dropped { join },
+                    Some((displaced, join)) => Pushed::Dropped { displaced, join },
                     None => Pushed::Added,
                 }
             }
@@ -132,10 +137,7 @@ impl<P: Protocol> Backlog<P> {
 
     /// The next message, unless none waits.
     pub(crate) fn pop(&mut self) -> Option<Entry<P>> {
-        while let Some(None) = self.market.front() {
-            self.market.pop_front();
-            self.front += 1;
-        }
+        self.trim();
         let market = self.market.front().and_then(Option::as_ref);
         let critical = self.critical.front();
         let critical_first = match (critical, market) {
@@ -145,7 +147,10 @@ impl<P: Protocol> Backlog<P> {
         if critical_first {
             return self.critical.pop_front();
         }
-        let entry = self.market.pop_front().flatten()?;
+        let mut entry = self.market.pop_front().flatten()?;
+        if let Some(displaced) = self.displaced.remove(&entry.stream) {
+            entry.skipped.add(displaced);
+        }
         match entry.class {
             Class::Conflatable => {
                 self.conflatable -= 1;
@@ -172,24 +177,26 @@ impl<P: Protocol> Backlog<P> {
         Entry { message, class, stream, skipped, join, newest: self.pushed }
     }
 
-    /// Drops the oldest sequential entry, and has the next of its stream say so.
-    fn drop_oldest(&mut self) -> Option<u64> {
+    /// Displaces the oldest sequential entry, and has the next of its stream say so.
+    fn drop_oldest(&mut self) -> (P::Message, Option<u64>) {
         let position = self.sequential.pop_front().expect("there are as many as the capacity");
         let entry = self.market[(position - self.front) as usize]
             .take()
             .expect("`sequential` points at entries that wait");
-        let mut lost = entry.skipped;
-        lost.dropped += 1;
-        let next = self.sequential.iter().find_map(|position| {
-            let index = (position - self.front) as usize;
-            self.market[index].as_ref().filter(|next| next.stream == entry.stream).map(|_| index)
-        });
-        match next.and_then(|index| self.market[index].as_mut()) {
-            Some(next) => next.skipped.add(lost),
-            None => self.missed.entry(entry.stream).or_default().add(lost),
-        }
+        let told = self.displaced.entry(entry.stream).or_default();
+        told.add(entry.skipped);
+        told.dropped += 1;
+        self.trim();
         self.close_up();
-        entry.join
+        (entry.message, entry.join)
+    }
+
+    /// Passes over empty places in front.
+    fn trim(&mut self) {
+        while let Some(None) = self.market.front() {
+            self.market.pop_front();
+            self.front += 1;
+        }
     }
 
     /// Closes the empty places up once they are the larger part: constant cost per message.

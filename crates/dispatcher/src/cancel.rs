@@ -1,12 +1,13 @@
 use std::{
     fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
 };
 
-use crate::sync::lock;
+use crate::{fault::message_of, sync::lock};
 
 type Callback = Box<dyn FnOnce() + Send>;
 
@@ -37,7 +38,12 @@ impl Cancel {
         // Release, with the Acquire in `is_cancelled`: what the canceller did before is seen.
         self.inner.cancelled.store(true, Ordering::Release);
         let callbacks = std::mem::take(&mut *lock(&self.inner.callbacks));
-        callbacks.into_iter().for_each(|callback| callback());
+        for callback in callbacks {
+            // One that panics must not keep the others from hearing of it.
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(callback)) {
+                tracing::error!(panic = message_of(payload), "a cancellation's callback panicked");
+            }
+        }
     }
 
     /// Whether it was cancelled.

@@ -1,6 +1,7 @@
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
@@ -9,8 +10,8 @@ use arc_swap::{ArcSwap, Cache};
 use crossbeam_channel::RecvTimeoutError;
 
 use crate::{
-    Builder, Class, DeathCause, LaneReport, Outcome, Protocol, Report, Routes, Shutdown, Stats,
-    Undelivered, clock,
+    Builder, Class, DeathCause, LaneId, LaneReport, Outcome, Protocol, Report, Routes, Shutdown,
+    Stats, Undelivered, clock,
     lane::{Lane, Next},
     order::{Accepted, Sequencer},
     shared::Shared,
@@ -40,6 +41,9 @@ pub struct Dispatcher<P: Protocol> {
     resolved: HashMap<P::Key, Box<[usize]>>,
     order: Sequencer<P>,
     state: Option<CurrentState<P>>,
+    /// Lanes that missed a conflatable message of a stream, and are to have its whole state in place
+    /// of the next; empty unless the state is kept.
+    behind: HashSet<(LaneId, P::Key)>,
     /// What the sequencer lets pass, on its way to be routed; empty between calls.
     ready: VecDeque<P::Message>,
     /// The caller's thread, by name, for handlers that run on it.
@@ -73,6 +77,7 @@ impl<P: Protocol> Dispatcher<P> {
             resolved: HashMap::new(),
             order: Sequencer::new(gap_wait, gap_capacity),
             state: shared.keeps_state.then(CurrentState::new),
+            behind: HashSet::new(),
             ready: VecDeque::new(),
             here: std::thread::current().name().unwrap_or("caller").into(),
             shared,
@@ -138,6 +143,12 @@ impl<P: Protocol> Dispatcher<P> {
                 0
             }
         };
+        let lanes: Vec<_> = match self.resolved.get(&key) {
+            Some(lanes) if expected > 0 => {
+                lanes.iter().map(|index| Arc::clone(&self.topology.lanes[*index].lane)).collect()
+            }
+            _ => vec![],
+        };
         if expected > 0 {
             report.version = self.topology.version;
             let cancel = self.shared.cancel.clone();
@@ -151,7 +162,7 @@ impl<P: Protocol> Dispatcher<P> {
         report.lanes = self.shared.sinks.joined.end();
         if report.lanes.len() < expected {
             report.cut_short = true;
-            self.add_pending(&mut report, &key);
+            add_pending(&mut report, &lanes);
         }
         Ok(report)
     }
@@ -165,7 +176,9 @@ impl<P: Protocol> Dispatcher<P> {
         self.count_order();
     }
 
-    /// When [`poll`](Self::poll) next has to be called; `None` if nothing waits for time.
+    /// When [`poll`](Self::poll) next has to be called; `None` if nothing waits for time. New
+    /// consumers that ask for the current state have it at the next call of any kind: whoever is
+    /// idle for long should poll now and then all the same.
     pub fn next_deadline(&self) -> Option<Instant> {
         self.order.next_deadline()
     }
@@ -249,22 +262,40 @@ impl<P: Protocol> Dispatcher<P> {
             state.note(&message, class);
         }
         let counts = &self.shared.counts;
+        let stream = P::stream(&message);
         match &**lanes {
             [] => counts.unrouted.add(1),
-            [only] => {
+            [only] if !self.behind.contains(&(topology.lanes[*only].lane.id, stream)) => {
                 counts.routed.add(1);
-                let stream = P::stream(&message);
                 topology.lanes[*only].lane.push(message, class, stream, join);
             }
             several => {
                 counts.routed.add(1);
-                let stream = P::stream(&message);
                 for index in several {
                     let lane = &topology.lanes[*index].lane;
-                    match P::duplicate(&message, class) {
-                        Some(duplicate) => lane.push(duplicate, class, stream, join),
+                    let whole = match &self.state {
+                        Some(state) if self.behind.contains(&(lane.id, stream)) => {
+                            state.of(&stream)
+                        }
+                        _ => None,
+                    };
+                    match P::duplicate(whole.unwrap_or(&message), class) {
+                        Some(mut duplicate) => {
+                            if whole.is_some() {
+                                self.behind.remove(&(lane.id, stream));
+                                P::stamp(&mut duplicate, topology.version);
+                            }
+                            lane.push(duplicate, class, stream, join);
+                        }
                         None => {
                             counts.duplicates_failed.add(1);
+                            if class == Class::Critical {
+                                let trace = P::trace(&message);
+                                tracing::error!(trace, "a critical message has no duplicate");
+                            }
+                            if class == Class::Conflatable && self.state.is_some() {
+                                self.behind.insert((lane.id, stream));
+                            }
                             lane.miss(stream, join);
                         }
                     }
@@ -281,8 +312,15 @@ impl<P: Protocol> Dispatcher<P> {
         if self.topology.version == newest.version {
             return;
         }
-        self.topology = Arc::clone(newest);
+        let newest = Arc::clone(newest);
+        if self.topology.flips != newest.flips {
+            // What waits for order was published before the flip, and is routed as it was then.
+            self.order.release_all(&mut self.ready);
+            self.route_ready(None);
+        }
+        self.topology = newest;
         self.resolved.clear();
+        self.behind.retain(|(lane, _)| self.topology.lanes.iter().any(|r| r.lane.id == *lane));
         let Some(state) = &self.state else { return };
         let new = |routed: &&Routed<P>| routed.lane.take_wants_state();
         for routed in self.topology.lanes.iter().filter(new) {
@@ -293,7 +331,11 @@ impl<P: Protocol> Dispatcher<P> {
                         P::stamp(&mut duplicate, self.topology.version);
                         routed.lane.push(duplicate, class, P::stream(message), None);
                     }
-                    None => routed.lane.miss(P::stream(message), None),
+                    None => {
+                        self.shared.counts.duplicates_failed.add(1);
+                        self.behind.insert((routed.lane.id, P::stream(message)));
+                        routed.lane.miss(P::stream(message), None);
+                    }
                 }
             }
         }
@@ -304,21 +346,6 @@ impl<P: Protocol> Dispatcher<P> {
         counts.late.add(order.late - counts.late.get());
         counts.gaps.add(order.gaps - counts.gaps.get());
         counts.missing.add(order.missing - counts.missing.get());
-    }
-
-    /// Names the consumers that a dispatch was cut short on.
-    fn add_pending(&self, report: &mut Report<P::Fault>, key: &P::Key) {
-        for index in self.resolved.get(key).into_iter().flatten() {
-            let lane = &self.topology.lanes[*index].lane;
-            if report.lanes.iter().all(|row| row.lane != lane.id) {
-                report.lanes.push(LaneReport {
-                    lane: lane.id,
-                    consumer: Arc::clone(&lane.name),
-                    outcome: Outcome::Pending,
-                    took: Duration::ZERO,
-                });
-            }
-        }
     }
 
     fn stop(&mut self, limit: Duration) -> Shutdown<P::Message> {
@@ -355,7 +382,31 @@ impl<P: Protocol> Dispatcher<P> {
                 worker.name
             })
             .collect();
+        // Patterns may hold a handle to the routes, and so keep everything alive in a circle.
+        self.shared.topology.rcu(|last| Topology {
+            version: last.version,
+            flips: last.flips,
+            lanes: last
+                .lanes
+                .iter()
+                .map(|routed| Routed { lane: Arc::clone(&routed.lane), routes: vec![] })
+                .collect(),
+        });
         Shutdown { undelivered, stuck }
+    }
+}
+
+/// Names the consumers that a dispatch was cut short on.
+fn add_pending<P: Protocol>(report: &mut Report<P::Fault>, lanes: &[Arc<Lane<P>>]) {
+    for lane in lanes {
+        if report.lanes.iter().all(|row| row.lane != lane.id) {
+            report.lanes.push(LaneReport {
+                lane: lane.id,
+                consumer: Arc::clone(&lane.name),
+                outcome: Outcome::Pending,
+                took: Duration::ZERO,
+            });
+        }
     }
 }
 
@@ -396,7 +447,10 @@ impl<P: Protocol> Drop for Dispatcher<P> {
                 routed.lane.bury(message, class, entry.join, DeathCause::Abandoned);
             });
         }
-        self.stop(DROP_LIMIT);
+        // The owner may be unwinding because of a user's `Protocol`, which would panic here again.
+        if catch_unwind(AssertUnwindSafe(|| self.stop(DROP_LIMIT))).is_err() {
+            tracing::error!("a dispatcher could not be stopped: its protocol panicked");
+        }
     }
 }
 

@@ -33,6 +33,8 @@ impl<F> Joined<F> {
         let mut state = lock(&self.state);
         state.last += 1;
         state.current = state.last;
+        // Left by a dispatch that unwound, if there are any.
+        state.reports.clear();
         state.current
     }
 

@@ -2,7 +2,7 @@ use std::{
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc, Condvar, Mutex, TryLockError,
+        Arc, Condvar, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
@@ -58,6 +58,8 @@ struct Queue<P: Protocol> {
     backlog: Backlog<P>,
     state: State,
     sleeping: bool,
+    /// An entry was taken and is not done with: whoever took it sees to the handler, not `close`.
+    running: bool,
     critical_peak: usize,
 }
 
@@ -93,6 +95,7 @@ impl<P: Protocol> Lane<P> {
             backlog: Backlog::new(capacity),
             state: State::Open,
             sleeping: false,
+            running: false,
             critical_peak: 0,
         };
         Self {
@@ -128,15 +131,15 @@ impl<P: Protocol> Lane<P> {
             self.discard(message, class, join, DeathCause::Unsubscribed);
             return;
         }
-        let given_way = match queue.backlog.push(message, class, stream, join) {
-            Pushed::Added => None,
+        let (displaced, given_way) = match queue.backlog.push(message, class, stream, join) {
+            Pushed::Added => (None, None),
             Pushed::Folded { join } => {
                 self.counts.folded.add(1);
-                join.map(|join| (join, Outcome::Conflated))
+                (None, join.map(|join| (join, Outcome::Conflated)))
             }
-            Pushed::Dropped { join } => {
+            Pushed::Dropped { displaced, join } => {
                 self.counts.dropped.add(1);
-                join.map(|join| (join, Outcome::Dropped))
+                (Some(displaced), join.map(|join| (join, Outcome::Dropped)))
             }
         };
         queue.critical_peak = queue.critical_peak.max(queue.backlog.critical_len());
@@ -146,6 +149,7 @@ impl<P: Protocol> Lane<P> {
         if wake {
             self.wake.notify_one();
         }
+        drop(displaced);
         if let Some((join, outcome)) = given_way {
             self.report(join, outcome, Duration::ZERO);
         }
@@ -197,6 +201,7 @@ impl<P: Protocol> Lane<P> {
             return if queue.state == State::Draining { Next::End } else { Next::Idle };
         };
         self.depth.store(queue.backlog.len(), Relaxed);
+        queue.running = true;
         Next::Run(entry)
     }
 
@@ -226,24 +231,29 @@ impl<P: Protocol> Lane<P> {
             entries.push(entry);
         }
         self.depth.store(0, Relaxed);
+        let running = queue.running;
         drop(queue);
         self.wake.notify_all();
         self.counts.discarded.add(entries.len() as u64);
-        entries.into_iter().for_each(&mut undelivered);
-        self.drop_handler_if_idle();
+        for entry in entries {
+            // One message that panics when dropped must not cost the others their way out.
+            self.contain("a message panicked when dropped", || undelivered(entry));
+        }
+        if !running {
+            self.drop_handler();
+        }
     }
 
-    /// Drops the handler, unless it runs: then its runner does, when it sees that the lane is
-    /// closed.
-    pub(crate) fn drop_handler_if_idle(&self) {
-        let handler = match self.handler.try_lock() {
-            Ok(mut handler) => handler.take(),
-            Err(TryLockError::Poisoned(handler)) => handler.into_inner().take(),
-            Err(TryLockError::WouldBlock) => None,
-        };
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(handler))) {
-            let panic = message_of(payload);
-            tracing::error!(consumer = &*self.name, panic, "a handler panicked when dropped");
+    /// Drops the handler. For whoever knows that it does not run, and will not.
+    pub(crate) fn drop_handler(&self) {
+        let handler = lock(&self.handler).take();
+        self.contain("a handler panicked when dropped", || drop(handler));
+    }
+
+    /// Runs what is not ours, where a panic must end nothing but itself.
+    fn contain(&self, what: &str, call: impl FnOnce()) {
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(call)) {
+            tracing::error!(consumer = &*self.name, panic = message_of(payload), "{what}");
         }
     }
 
@@ -275,36 +285,42 @@ impl<P: Protocol> Lane<P> {
         }
     }
 
-    /// Delivers one message: the handler runs here and now, isolated.
+    /// Delivers one message: the handler runs here and now, isolated. Nothing that it, the message or
+    /// a sink does leaves this call.
     pub(crate) fn run(&self, entry: Entry<P>, worker: &Arc<str>) {
+        self.contain("a message or a fault panicked", || self.deliver(entry, worker));
+        let closed = {
+            let mut queue = lock(&self.queue);
+            queue.running = false;
+            queue.state == State::Closed
+        };
+        if closed {
+            self.drop_handler();
+        }
+    }
+
+    fn deliver(&self, entry: Entry<P>, worker: &Arc<str>) {
         let Entry { message, class, skipped, join, .. } = entry;
         let mut slot = lock(&self.handler);
-        let Some(handler) = slot.as_mut() else {
-            drop(slot);
-            self.discard(message, class, join, DeathCause::Unsubscribed);
-            return;
-        };
-        let trace = P::trace(&message);
+        let handler = slot.as_mut().expect("whoever takes an entry sees to the handler afterwards");
         let started = join.map(|_| clock::now());
         let (outcome, dead) = {
             let _inside = Inside::enter();
-            self.call(handler, message, skipped, trace, worker)
+            self.call(handler, message, skipped, worker)
         };
         self.counts.delivered.add(1);
         drop(slot);
         let took = started.map_or(Duration::ZERO, |started| started.elapsed());
-        if let Some((message, cause)) = dead
-            && class == Class::Critical
-        {
-            self.sinks.dead_letter(message, &self.name, cause);
-        }
+        // Whoever waits is told before anything is dropped: that may panic.
         match (join, outcome) {
             (Some(join), outcome) => self.report(join, outcome, took),
             (None, Outcome::Failed(fault)) => self.sinks.fault(&fault),
             (None, _) => {}
         }
-        if lock(&self.queue).state == State::Closed {
-            self.drop_handler_if_idle();
+        if let Some((message, cause)) = dead
+            && class == Class::Critical
+        {
+            self.sinks.dead_letter(message, &self.name, cause);
         }
     }
 
@@ -314,9 +330,9 @@ impl<P: Protocol> Lane<P> {
         handler: &mut Handler<P>,
         message: P::Message,
         skipped: Skipped,
-        trace: u64,
         worker: &Arc<str>,
     ) -> (Outcome<P::Fault>, Option<(P::Message, DeathCause)>) {
+        let trace = P::trace(&message);
         let delivery = Delivery { message, skipped };
         let fault = |cause| {
             self.counts.failed.add(1);

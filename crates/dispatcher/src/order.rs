@@ -87,11 +87,18 @@ impl<P: Protocol> Sequencer<P> {
                 self.counts.late += 1;
                 return Accepted::Late;
             }
+            Sequence::Monotone(_) => {
+                // A stream that was dense before: what waited and is older goes first.
+                stream.release_below(number, &mut self.counts, ready);
+                if stream.pending.remove(&number).is_some() {
+                    self.counts.late += 1;
+                }
+            }
             Sequence::Dense(_) if number - stream.last > 1 => {
                 if stream.pending.insert(number, message).is_some() {
                     self.counts.late += 1;
                 }
-                let since = *stream.gap_since.get_or_insert(now);
+                stream.gap_since.get_or_insert(now);
                 if stream.pending.len() >= self.gap_capacity {
                     stream.release_gap(now, &mut self.counts, ready);
                 }
@@ -99,10 +106,7 @@ impl<P: Protocol> Sequencer<P> {
                     // Numbers were released one by one up to `last`, this one among them.
                     return Accepted::Passed(ready.len() - 1 - (stream.last - number) as usize);
                 }
-                let since = stream.gap_since.unwrap_or(since);
-                let deadline = since + self.gap_wait;
-                self.next_deadline =
-                    Some(self.next_deadline.map_or(deadline, |next| next.min(deadline)));
+                self.next_deadline = earlier(self.next_deadline, stream.deadline(self.gap_wait));
                 return Accepted::Held;
             }
             _ => {}
@@ -111,11 +115,7 @@ impl<P: Protocol> Sequencer<P> {
         ready.push_back(message);
         let place = ready.len() - 1;
         stream.release_run(now, ready);
-        if let Some(since) = stream.gap_since {
-            let deadline = since + self.gap_wait;
-            self.next_deadline =
-                Some(self.next_deadline.map_or(deadline, |next| next.min(deadline)));
-        }
+        self.next_deadline = earlier(self.next_deadline, stream.deadline(self.gap_wait));
         Accepted::Passed(place)
     }
 
@@ -131,15 +131,10 @@ impl<P: Protocol> Sequencer<P> {
         }
         self.next_deadline = None;
         for stream in self.streams.values_mut() {
-            let Some(since) = stream.gap_since else { continue };
-            if now >= since + self.gap_wait {
+            if stream.deadline(self.gap_wait).is_some_and(|deadline| now >= deadline) {
                 stream.release_gap(now, &mut self.counts, ready);
             }
-            if let Some(since) = stream.gap_since {
-                let deadline = since + self.gap_wait;
-                self.next_deadline =
-                    Some(self.next_deadline.map_or(deadline, |next| next.min(deadline)));
-            }
+            self.next_deadline = earlier(self.next_deadline, stream.deadline(self.gap_wait));
         }
     }
 
@@ -152,14 +147,44 @@ impl<P: Protocol> Sequencer<P> {
     }
 }
 
+/// The earlier of two moments, where there are two.
+fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
 impl<M> Stream<M> {
+    /// When the present gap is given up; `None` without one, or if it is waited for without end.
+    fn deadline(&self, gap_wait: Duration) -> Option<Instant> {
+        self.gap_since?.checked_add(gap_wait)
+    }
+
+    /// Lets everything below `number` pass.
+    fn release_below(&mut self, number: u64, counts: &mut Counts, ready: &mut VecDeque<M>) {
+        while let Some(entry) = self.pending.first_entry()
+            && *entry.key() < number
+        {
+            let (number, message) = entry.remove_entry();
+            self.pass(number, message, counts, ready);
+        }
+    }
+
+    /// Lets one pass, and counts what is missing before it.
+    fn pass(&mut self, number: u64, message: M, counts: &mut Counts, ready: &mut VecDeque<M>) {
+        if number - self.last > 1 {
+            counts.gaps += 1;
+            counts.missing += number - self.last - 1;
+        }
+        self.last = number;
+        ready.push_back(message);
+    }
+
     /// Gives up the gap in front of the first pending message, and lets it and its run pass.
     fn release_gap(&mut self, now: Instant, counts: &mut Counts, ready: &mut VecDeque<M>) {
         let Some((number, message)) = self.pending.pop_first() else { return };
-        counts.gaps += 1;
-        counts.missing += number - self.last - 1;
-        self.last = number;
-        ready.push_back(message);
+        self.pass(number, message, counts, ready);
         self.release_run(now, ready);
         // Whatever is left waits behind another gap, from now on.
         self.gap_since = (!self.pending.is_empty()).then_some(now);
@@ -187,12 +212,7 @@ impl<M> Stream<M> {
     fn release_all(&mut self, counts: &mut Counts, ready: &mut VecDeque<M>) {
         self.gap_since = None;
         while let Some((number, message)) = self.pending.pop_first() {
-            if number - self.last > 1 {
-                counts.gaps += 1;
-                counts.missing += number - self.last - 1;
-            }
-            self.last = number;
-            ready.push_back(message);
+            self.pass(number, message, counts, ready);
         }
     }
 }

@@ -3,8 +3,12 @@ use std::{fmt, hash::Hash};
 /// What the dispatcher must know about a message, said by a marker type of the user's, so that
 /// messages of any origin will do and nothing is asked of them.
 ///
-/// All functions run on the publisher's thread (`duplicate` may run on others), must be quick and
-/// must not panic.
+/// `key`, `stream`, `class`, `sequence`, `stamp` and `conflate` run on the publisher's thread, the
+/// others on any. All must be quick, must not panic and must not call into the dispatcher: some run
+/// under its locks.
+///
+/// Within a stream, market data should be of one class: each class gives way by itself, so that
+/// under pressure a stream of two classes is in order within each only.
 pub trait Protocol: 'static {
     /// What is dispatched. Dropping one must be all it takes to clean up after it.
     type Message: Send + 'static;
@@ -40,6 +44,12 @@ pub trait Protocol: 'static {
     /// The number by which faults and reports name the message. By default, zero.
     fn trace(_message: &Self::Message) -> u64 {
         0
+    }
+
+    /// Whether the current state of a stream can begin with this conflatable message: false for a
+    /// delta, which says nothing without what it changes. By default true.
+    fn starts_state(_message: &Self::Message) -> bool {
+        true
     }
 
     /// Folds a newer conflatable message of the same stream into one not yet delivered, so that

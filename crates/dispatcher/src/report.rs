@@ -34,9 +34,10 @@ impl<F> Report<F> {
         })
     }
 
-    /// Whether every consumer handled it.
+    /// Whether it was routed, and every consumer handled it.
     pub fn is_complete(&self) -> bool {
-        !self.held && self.lanes.iter().all(|lane| matches!(lane.outcome, Outcome::Handled))
+        let delivered = !self.held && !self.late && !self.cut_short;
+        delivered && self.lanes.iter().all(|lane| matches!(lane.outcome, Outcome::Handled))
     }
 }
 

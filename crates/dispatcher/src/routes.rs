@@ -1,4 +1,5 @@
 use std::{
+    convert::Infallible,
     fmt, io,
     sync::{Arc, atomic::Ordering},
 };
@@ -44,14 +45,6 @@ impl<P: Protocol> Routes<P> {
         if capacity == Some(0) {
             return Err(SubscribeError::NoRoom { name });
         }
-        let mut workers = lock(&shared.workers);
-        if shared.stopped.load(Ordering::Relaxed) || shared.cancel.is_cancelled() {
-            return Err(SubscribeError::Stopped);
-        }
-        let current = shared.topology.load_full();
-        if current.lanes.iter().any(|routed| *routed.lane.name == *name) {
-            return Err(SubscribeError::NameTaken { name });
-        }
         let id = LaneId(shared.next_lane.fetch_add(1, Ordering::Relaxed));
         let lane = Arc::new(Lane::new(
             id,
@@ -61,20 +54,32 @@ impl<P: Protocol> Routes<P> {
             current_state,
             Arc::clone(&shared.sinks),
         ));
-        if shared.threaded {
-            // Whoever unsubscribed since left a thread that is over, or will be.
-            let (over, running): (Vec<_>, Vec<_>) =
-                std::mem::take(&mut *workers).into_iter().partition(Worker::is_over);
-            over.into_iter().for_each(Worker::join);
-            *workers = running;
-            let worker = Worker::start(Arc::clone(&lane), &shared.name, shared.cancel.clone())
-                .map_err(|cause| SubscribeError::NoThread { name, cause })?;
-            workers.push(worker);
-        }
-        tracing::debug!(consumer = &*lane.name, %id, version = current.version + 1, "lane opened");
-        let mut lanes = current.lanes.clone();
-        lanes.push(Routed { lane, routes });
-        self.store(&current, lanes);
+        // Whoever unsubscribed since left a thread that is over, to be joined outside of the lock:
+        // it may still be dropping what is not ours.
+        let mut over = vec![];
+        let opened = self.edit(|current, workers| {
+            if shared.stopped.load(Ordering::Relaxed) || shared.cancel.is_cancelled() {
+                return Err(SubscribeError::Stopped);
+            }
+            if current.lanes.iter().any(|routed| *routed.lane.name == *name) {
+                return Err(SubscribeError::NameTaken { name: name.clone() });
+            }
+            if shared.threaded {
+                let lane = Arc::clone(&lane);
+                let worker = Worker::start(lane, &shared.name, shared.cancel.clone())
+                    .map_err(|cause| SubscribeError::NoThread { name: name.clone(), cause })?;
+                let running;
+                (over, running) = std::mem::take(workers).into_iter().partition(Worker::is_over);
+                *workers = running;
+                workers.push(worker);
+            }
+            let mut lanes = current.lanes.clone();
+            lanes.push(Routed { lane: Arc::clone(&lane), routes });
+            Ok(Topology { version: current.version + 1, flips: current.flips, lanes })
+        });
+        over.into_iter().for_each(Worker::join);
+        opened?;
+        tracing::debug!(consumer = &*lane.name, %id, "lane opened");
         Ok(id)
     }
 
@@ -86,16 +91,15 @@ impl<P: Protocol> Routes<P> {
     ///
     /// [`UnknownLane`] if there is no such lane any more.
     pub fn unsubscribe(&self, lane: LaneId) -> Result<(), UnknownLane> {
-        let removed = {
-            let _edit = lock(&self.shared.workers);
-            let current = self.shared.topology.load_full();
+        let mut removed = None;
+        self.edit(|current, _| {
             let mut lanes = current.lanes.clone();
             let index =
                 lanes.iter().position(|routed| routed.lane.id == lane).ok_or(UnknownLane(lane))?;
-            let removed = lanes.remove(index);
-            self.store(&current, lanes);
-            removed.lane
-        };
+            removed = Some(lanes.remove(index));
+            Ok(Topology { version: current.version + 1, flips: current.flips, lanes })
+        })?;
+        let removed = removed.ok_or(UnknownLane(lane))?.lane;
         tracing::debug!(consumer = &*removed.name, id = %removed.id, "lane closed");
         removed.close(|entry| {
             removed.bury(entry.message, entry.class, entry.join, DeathCause::Unsubscribed);
@@ -103,7 +107,8 @@ impl<P: Protocol> Routes<P> {
         Ok(())
     }
 
-    /// Gives a lane other routes, without disturbing what waits in it.
+    /// Gives a lane other routes, without disturbing what waits in it. With none at all it gets
+    /// nothing new, and keeps its place.
     ///
     /// # Errors
     ///
@@ -113,23 +118,28 @@ impl<P: Protocol> Routes<P> {
         lane: LaneId,
         routes: impl IntoIterator<Item = Route<P::Key>>,
     ) -> Result<(), UnknownLane> {
-        let _edit = lock(&self.shared.workers);
-        let current = self.shared.topology.load_full();
-        let mut lanes = current.lanes.clone();
-        let routed =
-            lanes.iter_mut().find(|routed| routed.lane.id == lane).ok_or(UnknownLane(lane))?;
-        routed.routes = routes.into_iter().collect();
-        self.store(&current, lanes);
-        Ok(())
+        // Collected here: what the caller's iterator does must not be done under the lock.
+        let routes: Vec<_> = routes.into_iter().collect();
+        self.edit(|current, _| {
+            let mut lanes = current.lanes.clone();
+            let routed =
+                lanes.iter_mut().find(|routed| routed.lane.id == lane).ok_or(UnknownLane(lane))?;
+            routed.routes.clone_from(&routes);
+            Ok(Topology { version: current.version + 1, flips: current.flips, lanes })
+        })
     }
 
     /// Makes a new snapshot of the same routes, and answers its version: messages routed from now
-    /// on can be told from those before.
+    /// on can be told from those before. What waits for order at that moment was published before,
+    /// so the publisher lets it pass under the old version.
     pub fn flip(&self) -> u64 {
-        let _edit = lock(&self.shared.workers);
-        let current = self.shared.topology.load_full();
-        self.store(&current, current.lanes.clone());
-        current.version + 1
+        let mut version = 0;
+        let flipped: Result<(), Infallible> = self.edit(|current, _| {
+            version = current.version + 1;
+            Ok(Topology { version, flips: current.flips + 1, lanes: current.lanes.clone() })
+        });
+        let Ok(()) = flipped;
+        version
     }
 
     /// The version of the present snapshot, from 1 on.
@@ -154,10 +164,21 @@ impl<P: Protocol> Routes<P> {
         }
     }
 
-    /// Under the lock of `workers`, which every writer holds.
-    fn store(&self, current: &Topology<P>, lanes: Vec<Routed<P>>) {
-        let version = current.version + 1;
-        self.shared.topology.store(Arc::new(Topology { version, lanes }));
+    /// Puts a new snapshot in the place of the current one, one writer at a time. What the old one
+    /// held last is dropped after the lock is released.
+    fn edit<E>(
+        &self,
+        change: impl FnOnce(&Topology<P>, &mut Vec<Worker<P>>) -> Result<Topology<P>, E>,
+    ) -> Result<(), E> {
+        let current;
+        let _old;
+        {
+            let mut workers = lock(&self.shared.workers);
+            current = self.shared.topology.load_full();
+            let new = change(&current, &mut workers)?;
+            _old = self.shared.topology.swap(Arc::new(new));
+        }
+        Ok(())
     }
 }
 

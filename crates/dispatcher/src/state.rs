@@ -28,8 +28,13 @@ impl<P: Protocol> CurrentState<P> {
         let held = &mut self.streams[index];
         match (held.as_mut(), P::duplicate(message, class)) {
             (Some(held), Some(newer)) => P::conflate(held, newer),
-            (_, newer) => *held = newer,
+            (_, newer) => *held = newer.filter(P::starts_state),
         }
+    }
+
+    /// The state of one stream, if it is known.
+    pub(crate) fn of(&self, stream: &P::Key) -> Option<&P::Message> {
+        self.streams[*self.index.get(stream)?].as_ref()
     }
 
     /// The state of every stream, oldest stream first.

@@ -46,6 +46,8 @@ impl<K: fmt::Debug> fmt::Debug for Route<K> {
 pub(crate) struct Topology<P: Protocol> {
     /// From 1 on.
     pub(crate) version: u64,
+    /// How many of the versions were flips: what waits for order belongs before the flip.
+    pub(crate) flips: u64,
     pub(crate) lanes: Vec<Routed<P>>,
 }
 

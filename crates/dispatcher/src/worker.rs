@@ -32,7 +32,8 @@ impl<P: Protocol> Worker<P> {
         dispatcher: &str,
         cancel: Cancel,
     ) -> std::io::Result<Self> {
-        let name: Arc<str> = format!("{dispatcher}-{}", lane.name).into();
+        // A thread's name ends at a NUL for the system, which refuses it.
+        let name: Arc<str> = format!("{dispatcher}-{}", lane.name).replace('\0', "?").into();
         let (ends, ended) = bounded(0);
         let thread = {
             let (lane, name) = (Arc::clone(&lane), Arc::clone(&name));
@@ -74,7 +75,7 @@ fn serve<P: Protocol>(lane: &Lane<P>, name: &Arc<str>, cancel: &Cancel) {
             Next::Idle | Next::End => break,
         }
     }
-    lane.drop_handler_if_idle();
+    lane.drop_handler();
 }
 
 thread_local! {

@@ -244,6 +244,137 @@ fn fr_017_a_cancellation_ends_waits_and_deliveries_and_hands_messages_back() {
 }
 
 #[test]
+fn a_cancellations_callback_that_panics_keeps_nobody_from_hearing_of_it() {
+    let cancel = Cancel::new();
+    let heard = Arc::new(Mutex::new(false));
+    let mine = Arc::clone(&heard);
+    cancel.on_cancel(|| panic!("on purpose"));
+    cancel.on_cancel(move || *mine.lock().unwrap() = true);
+    cancel.cancel();
+    assert!(*heard.lock().unwrap());
+}
+
+#[test]
+fn a_message_that_panics_when_it_is_dropped_ends_nothing_but_itself() {
+    enum Traps {}
+    struct Trap(u32, bool);
+    impl Drop for Trap {
+        fn drop(&mut self) {
+            assert!(!self.1 || std::thread::panicking(), "sprung");
+        }
+    }
+    impl meltica_dispatcher::Protocol for Traps {
+        type Message = Trap;
+        type Key = ();
+        type Fault = ();
+        fn key(_: &Trap) {}
+        fn class(_: &Trap) -> Class {
+            Class::Sequential
+        }
+        fn duplicate(trap: &Trap, _: Class) -> Option<Trap> {
+            Some(Trap(trap.0, trap.1))
+        }
+    }
+    let mut dispatcher = Dispatcher::<Traps>::builder().build().unwrap();
+    let (tell, told) = crossbeam_channel::bounded(8);
+    let handler = move |trap: Delivery<Trap>| {
+        tell.send(trap.0).unwrap();
+        Verdict::Refused(trap.into_message())
+    };
+    dispatcher.routes().subscribe(Subscription::new("a", handler).to(Route::All)).unwrap();
+    dispatcher.publish(Trap(1, true), Instant::now()).unwrap();
+    let report = dispatcher.dispatch(Trap(2, true), Instant::now(), Some(MINUTE)).unwrap();
+    assert!(matches!(report.lanes[0].outcome, Outcome::Refused), "told before it sprang");
+    dispatcher.publish(Trap(3, false), Instant::now()).unwrap();
+    assert!(dispatcher.shutdown(MINUTE).is_clean());
+    assert_eq!(told.try_iter().collect::<Vec<_>>(), [1, 2, 3]);
+}
+
+#[test]
+fn routes_are_changed_by_iterators_and_dropped_with_patterns_that_look_at_the_routes() {
+    struct Looks(Routes<Test>);
+    impl Drop for Looks {
+        fn drop(&mut self) {
+            let _ = self.0.stats();
+            let _ = self.0.flip();
+        }
+    }
+    let mut dispatcher = stepped().build().unwrap();
+    let routes = dispatcher.routes();
+    let looks = Looks(dispatcher.routes());
+    let pattern = Route::matching(move |_: &u32| {
+        let _looks = &looks;
+        true
+    });
+    let subscription = Subscription::new("a", |_: Delivery<Message>| ()).to(pattern);
+    let lane = routes.subscribe(subscription).unwrap();
+    let reads = dispatcher.routes();
+    let lazily = (0..3).map(|key| {
+        assert_eq!(reads.stats().lanes.len(), 1);
+        Route::Key(key)
+    });
+    routes.reroute(lane, lazily).unwrap();
+    dispatcher.publish(message(2, Class::Critical, 1), Instant::now()).unwrap();
+    routes.unsubscribe(lane).unwrap();
+    dispatcher.poll(Instant::now());
+    assert!(dispatcher.shutdown(MINUTE).is_clean());
+}
+
+#[test]
+fn a_critical_message_taken_at_the_last_moment_is_delivered_or_handed_back() {
+    for round in 0..300 {
+        let (letters, sink) = dead_letters();
+        let builder = Dispatcher::<Test>::builder().dead_letter_sink(sink);
+        let mut dispatcher = builder.build().unwrap();
+        let (seen, handler) = recorder();
+        dispatcher.routes().subscribe(Subscription::new("a", handler).to(Route::All)).unwrap();
+        for number in 0..4 {
+            dispatcher.publish(message(1, Class::Critical, number), Instant::now()).unwrap();
+        }
+        let end = dispatcher.shutdown(Duration::from_micros(round % 60));
+        let delivered = seen.lock().unwrap().len();
+        assert_eq!(delivered + end.undelivered.len(), 4, "round {round}");
+        assert!(letters.lock().unwrap().is_empty());
+    }
+}
+
+#[test]
+fn after_a_hole_a_state_begins_again_only_with_what_can_stand_alone() {
+    let mut dispatcher = stepped().keep_current_state(true).build().unwrap();
+    let (first, handler) = recorder();
+    let (_, other) = recorder();
+    dispatcher.routes().subscribe(Subscription::new("a", handler).to(Route::All)).unwrap();
+    dispatcher.routes().subscribe(Subscription::new("b", other).to(Route::All)).unwrap();
+    let publish = |dispatcher: &mut Dispatcher<Test>, number, is_delta, pool_is_empty| {
+        let message = Message { is_delta, pool_is_empty, ..message(1, Class::Conflatable, number) };
+        dispatcher.publish(message, Instant::now()).unwrap();
+    };
+    let late = |dispatcher: &mut Dispatcher<Test>, name: &str| {
+        let (seen, handler) = recorder();
+        let subscription = Subscription::new(name, handler).to(Route::All).with_current_state();
+        dispatcher.routes().subscribe(subscription).unwrap();
+        dispatcher.poll(Instant::now());
+        run_all(dispatcher);
+        numbers(&seen)
+    };
+    publish(&mut dispatcher, 1, false, false);
+    publish(&mut dispatcher, 2, true, true);
+    publish(&mut dispatcher, 3, true, false);
+    assert!(late(&mut dispatcher, "after the hole").is_empty());
+    publish(&mut dispatcher, 4, false, false);
+    publish(&mut dispatcher, 5, true, false);
+    assert_eq!(late(&mut dispatcher, "after a snapshot"), [[4, 5]]);
+    assert_eq!(numbers(&first)[..3], [vec![1], vec![3], vec![4]], "which starts everybody again");
+}
+
+#[test]
+fn a_thread_can_be_named_after_anything() {
+    let dispatcher = threaded();
+    let (_, handler) = recorder();
+    dispatcher.routes().subscribe(Subscription::new("a\0b", handler).to(Route::All)).unwrap();
+}
+
+#[test]
 fn a_token_cancelled_before_is_noticed_at_once() {
     let cancel = Cancel::new();
     cancel.cancel();

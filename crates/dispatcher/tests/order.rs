@@ -98,7 +98,7 @@ fn lm_03_a_joined_dispatch_waits_for_its_own_message_and_not_for_those_let_pass_
     let held = dispatcher.dispatch(of(9, Sequence::Dense(9)), now, None).unwrap();
     assert!(held.held && held.lanes.is_empty() && !held.is_complete());
     let late = dispatcher.dispatch(of(2, Sequence::Dense(2)), now, None).unwrap();
-    assert!(late.late && late.lanes.is_empty());
+    assert!(late.late && late.lanes.is_empty() && !late.is_complete());
     // A reset lets pass what waited, then itself, and it is itself that is waited for.
     let reset = dispatcher.dispatch(of(1, Sequence::Rebase(1)), now, None).unwrap();
     assert_eq!((reset.lanes.len(), reset.trace), (1, 1));
@@ -140,6 +140,48 @@ fn lm_03_what_waits_for_order_is_let_pass_at_a_shutdown() {
     send(&mut dispatcher, Sequence::Dense(3), now);
     assert!(dispatcher.shutdown(Duration::from_secs(1)).is_clean());
     assert_eq!(numbers(&seen), [[1], [3]]);
+}
+
+#[test]
+fn lm_03_a_stream_that_turns_monotone_lets_pass_what_waited_and_goes_on() {
+    let (mut dispatcher, seen) = dispatcher();
+    let now = Instant::now();
+    for sequence in [
+        Sequence::Dense(1),
+        Sequence::Dense(3),
+        Sequence::Dense(9),
+        Sequence::Monotone(9),
+        Sequence::Dense(10),
+    ] {
+        send(&mut dispatcher, sequence, now);
+    }
+    assert_eq!(numbers(&seen), [[1], [3], [9], [10]]);
+    let stats = dispatcher.stats();
+    assert_eq!((stats.late, stats.gaps, stats.missing), (1, 1, 1));
+    dispatcher.poll(now + WAIT);
+    assert_eq!(dispatcher.next_deadline(), None);
+}
+
+#[test]
+fn a_gap_may_be_waited_for_without_end() {
+    let mut dispatcher = stepped().gap_wait(Duration::MAX).build().unwrap();
+    let now = Instant::now();
+    send(&mut dispatcher, Sequence::Dense(1), now);
+    assert_eq!(send(&mut dispatcher, Sequence::Dense(3), now), Published::Held);
+    assert_eq!(dispatcher.next_deadline(), None);
+}
+
+#[test]
+fn what_waits_for_order_at_a_flip_is_routed_as_of_before_it() {
+    let (mut dispatcher, seen) = dispatcher();
+    let now = Instant::now();
+    send(&mut dispatcher, Sequence::Dense(1), now);
+    send(&mut dispatcher, Sequence::Dense(3), now);
+    let version = dispatcher.routes().flip();
+    send(&mut dispatcher, Sequence::Dense(4), now);
+    let versions: Vec<_> = seen.lock().unwrap().iter().map(|d| d.version).collect();
+    assert_eq!(versions, [version - 1, version - 1, version]);
+    assert_eq!(numbers(&seen), [[1], [3], [4]]);
 }
 
 proptest! {

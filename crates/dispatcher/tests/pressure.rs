@@ -4,8 +4,8 @@ mod common;
 
 use std::time::Instant;
 
-use common::{message, numbers, recorder, run_all, stepped};
-use meltica_dispatcher::{Class, Dispatcher, LaneStats, Route, Skipped, Subscription};
+use common::{Message, message, numbers, recorder, run_all, stepped};
+use meltica_dispatcher::{Class, Delivery, Dispatcher, LaneStats, Route, Skipped, Subscription};
 use proptest::prelude::*;
 
 fn publish(dispatcher: &mut Dispatcher<common::Test>, key: u32, class: Class, number: u64) {
@@ -106,9 +106,27 @@ fn a_duplicate_that_cannot_be_had_is_counted_and_told() {
     assert_eq!(seen.lock().unwrap()[0].skipped, Skipped { folded: 0, dropped: 1 });
 }
 
-/// One message for the property: its stream, its class, and whether the consumer runs after it.
-fn traffic() -> impl Strategy<Value = Vec<(u32, u8, bool)>> {
-    prop::collection::vec((0u32..4, 0u8..3, prop::bool::weighted(0.2)), 0..300)
+#[test]
+fn a_message_that_could_not_be_had_before_a_fold_is_told_with_the_fold() {
+    let mut dispatcher = stepped().lane_capacity(1).build().unwrap();
+    let (seen, handler) = recorder();
+    let (_, other) = recorder();
+    dispatcher.routes().subscribe(Subscription::new("a", handler).to(Route::All)).unwrap();
+    dispatcher.routes().subscribe(Subscription::new("b", other).to(Route::All)).unwrap();
+    for number in 1..=3 {
+        let mut message = message(1, Class::Conflatable, number);
+        message.pool_is_empty = number == 2;
+        dispatcher.publish(message, Instant::now()).unwrap();
+    }
+    run_all(&mut dispatcher);
+    assert_eq!((numbers(&seen), skips(&seen)), (vec![vec![1, 3]], vec![(1, 1)]));
+}
+
+/// One message for the property: its stream, its class, whether the consumer runs after it, and
+/// whether duplicates of it can be had.
+fn traffic() -> impl Strategy<Value = Vec<(u32, u8, bool, bool)>> {
+    let (run, poor) = (prop::bool::weighted(0.2), prop::bool::weighted(0.1));
+    prop::collection::vec((0u32..4, 0u8..3, run, poor), 0..300)
 }
 
 proptest! {
@@ -121,12 +139,19 @@ proptest! {
         let (seen, handler) = recorder();
         let subscription = Subscription::new("a", handler).to(Route::All);
         dispatcher.routes().subscribe(subscription).expect("the first of its name");
+        // A second one, so that each gets a duplicate, if there is one.
+        let second = Subscription::new("b", |_: Delivery<Message>| ()).to(Route::All);
+        dispatcher.routes().subscribe(second).expect("the first of its name");
         let mut published: Vec<Vec<u64>> = vec![vec![]; 12];
-        for (number, (stream, class, run)) in (0u64..).zip(&traffic) {
+        for (number, (stream, class, run, poor)) in (0u64..).zip(&traffic) {
             let kind = [Class::Critical, Class::Conflatable, Class::Sequential][usize::from(*class)];
             let key = stream * 3 + u32::from(*class);
-            published[key as usize].push(number);
-            publish(&mut dispatcher, key, kind, number);
+            let mut message = message(key, kind, number);
+            message.pool_is_empty = *poor;
+            if !*poor || kind == Class::Critical {
+                published[key as usize].push(number);
+            }
+            dispatcher.publish(message, Instant::now()).expect("not cancelled");
             if *run {
                 dispatcher.run_once();
             }
@@ -134,10 +159,11 @@ proptest! {
         let waiting = dispatcher.stats().lanes[0].depth;
         prop_assert!(waiting <= traffic.len());
         run_all(&mut dispatcher);
-        // One more of each sequential stream, with room: it tells of what was dropped at the end.
-        for key in [2, 5, 8, 11] {
+        // One more of each stream, with room: it tells of what was dropped at the end.
+        for key in 0..12 {
+            let kind = [Class::Critical, Class::Conflatable, Class::Sequential][key % 3];
             published[key].push(u64::MAX);
-            publish(&mut dispatcher, key as u32, Class::Sequential, u64::MAX);
+            publish(&mut dispatcher, key as u32, kind, u64::MAX);
             run_all(&mut dispatcher);
         }
         let seen = seen.lock().expect("no test panics here");
@@ -176,7 +202,7 @@ proptest! {
         let LaneStats { published, delivered, folded, dropped, discarded, depth, .. } =
             dispatcher.stats().lanes[0].clone();
         prop_assert_eq!(published, delivered + folded + dropped + discarded);
-        prop_assert_eq!((depth, discarded, published), (0, 0, traffic.len() as u64 + 4));
+        prop_assert_eq!((depth, discarded, published), (0, 0, traffic.len() as u64 + 12));
         prop_assert_eq!((told.folded, told.dropped), (folded, dropped), "each one told once");
     }
 }

@@ -51,7 +51,7 @@ impl Audience {
     pub(crate) fn of_run(builder: Builder, clock: Clock) -> (Self, Builder) {
         let all = Select::all();
         let on = |topic| all.topic(topic);
-        let slow = Manner::Slow(Duration::from_millis(2));
+        let slow = Manner::Slow(Duration::from_millis(1));
         Self::gather(
             builder,
             clock,

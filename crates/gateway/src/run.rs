@@ -3,7 +3,10 @@
 use std::{
     collections::HashSet,
     io::{self, IsTerminal, Write},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -31,7 +34,7 @@ const INSTRUMENTS: [&str; 4] = ["BTC-USDT", "ETH-USDT", "SOL-USDT", "BTC-USDT-PE
 /// Messages between the venues' threads and the pipeline's.
 const FEED_CAPACITY: usize = 4_096;
 /// Messages of a class that may wait for a consumer.
-const LANE_CAPACITY: usize = 1_024;
+const LANE_CAPACITY: usize = 256;
 /// How long consumers get to finish at the end.
 const DRAIN: Duration = Duration::from_secs(20);
 /// How often a venue wakes to send what is due.
@@ -69,11 +72,16 @@ pub(crate) fn run(args: &RunArgs) -> Result<Summary, RunError> {
         instruments.push(catalog.instrument(name.parse()?)?);
     }
     let told = Mutex::new(HashSet::new());
+    let dead_letters = Arc::new(AtomicU64::new(0));
+    let dead = Arc::clone(&dead_letters);
     let builder = Pipeline::builder().lane_capacity(LANE_CAPACITY).fault_sink(move |fault| {
         // Each consumer's first failure is told, all are counted.
         if told.lock().unwrap_or_else(PoisonError::into_inner).insert(Arc::clone(&fault.consumer)) {
             eprintln!("{fault} (told once, counted always)");
         }
+    });
+    let builder = builder.dead_letter_sink(move |_| {
+        dead.fetch_add(1, Relaxed);
     });
     let (audience, builder) = Audience::of_run(builder, clock);
     let running = builder.build()?.spawn(FEED_CAPACITY)?;
@@ -119,6 +127,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Summary, RunError> {
             lost: critical.lost,
             repeated: critical.repeated,
         },
+        dead_letters: dead_letters.load(Relaxed),
         threads_leaked: baseline.leaked(),
         heap_allocations_after_warmup: allocations,
         content_hash: audience.content(),
@@ -185,8 +194,8 @@ fn watch(running: &Running, args: &RunArgs, start: Instant, interrupt: &Interrup
     let warm = start + args.duration.map_or(Duration::from_secs(5), |duration| duration / 5);
     let mut baseline = None;
     let mut next = start + Duration::from_secs(1);
-    let mut out = io::stderr().lock();
-    let in_place = out.is_terminal();
+    // Locked line by line: a consumer that has something to say must not wait for the end.
+    let in_place = io::stderr().is_terminal();
     loop {
         let now = Instant::now();
         if interrupt.is_set() || end.is_some_and(|end| now >= end) {
@@ -194,7 +203,7 @@ fn watch(running: &Running, args: &RunArgs, start: Instant, interrupt: &Interrup
         }
         if now >= next {
             next += Duration::from_secs(1);
-            progress(&mut out, running, start, in_place);
+            progress(running, start, in_place);
         }
         if baseline.is_none() && now >= warm {
             baseline = Some(allocations::count());
@@ -205,12 +214,12 @@ fn watch(running: &Running, args: &RunArgs, start: Instant, interrupt: &Interrup
     }
     let after = baseline.map(|before| allocations::count() - before);
     if in_place {
-        let _ = writeln!(out);
+        eprintln!();
     }
     after
 }
 
-fn progress(out: &mut impl Write, running: &Running, start: Instant, in_place: bool) {
+fn progress(running: &Running, start: Instant, in_place: bool) {
     let stats = running.routes().stats();
     let sum = |field: fn(&meltica::dispatcher::LaneStats) -> u64| -> u64 {
         stats.lanes.iter().map(field).sum()
@@ -225,6 +234,7 @@ fn progress(out: &mut impl Write, running: &Running, start: Instant, in_place: b
         sum(|lane| lane.failed),
     );
     // Who does not look misses nothing.
+    let mut out = io::stderr().lock();
     let _ = if in_place { write!(out, "\r{line}") } else { writeln!(out, "{line}") };
     let _ = out.flush();
 }

@@ -30,6 +30,8 @@ pub(crate) struct Summary {
     /// Panics of consumers.
     pub(crate) consumer_panics: u64,
     pub(crate) critical: Critical,
+    /// Critical messages that reached a consumer which then failed on them.
+    pub(crate) dead_letters: u64,
     pub(crate) pool: PoolUse,
     /// The same, pool by pool.
     pub(crate) pools: Vec<OnePool>,
@@ -189,7 +191,8 @@ impl fmt::Display for Summary {
             ),
         )?;
         let (errors, panics) = (grouped(self.consumer_errors), grouped(self.consumer_panics));
-        row("consumers", format!("{errors} errors, {panics} panics"))?;
+        let dead = grouped(self.dead_letters);
+        row("consumers", format!("{errors} errors, {panics} panics, {dead} dead letters"))?;
         let BookCheck { oracle_compared, oracle_equal, gaps, resyncs, .. } = self.book;
         if let (Some(gaps), Some(resyncs)) = (gaps, resyncs) {
             let oracle = match (oracle_compared, oracle_equal) {

@@ -72,6 +72,11 @@ impl Protocol for Market {
         message.header().trace.0
     }
 
+    /// A delta says nothing without its book.
+    fn starts_state(message: &Message) -> bool {
+        message.kind() != EventKind::BookDelta
+    }
+
     /// Book deltas fold level by level; everything else is replaced by what is newer.
     fn conflate(held: &mut Message, newer: Message) {
         match (held, newer) {

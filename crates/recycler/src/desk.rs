@@ -1,6 +1,7 @@
 //! Where objects are handed out and taken back: the one return path of a pool.
 
 use std::{
+    mem::ManuallyDrop,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
@@ -119,9 +120,10 @@ impl<T> Desk<T> {
 
     /// Makes an object that goes back to the allocator.
     pub(crate) fn from_heap(self: &Arc<Self>, pooled: &Arc<Room<T>>) -> Held<T> {
-        self.counts.heap_fallbacks.add(1);
         let home = Home { desk: Arc::clone(self), pooled: Some(Arc::clone(pooled)) };
         let room = Arc::new(Slots::new(std::iter::once((self.make)()), home));
+        // Counted once it exists: `make` may panic.
+        self.counts.heap_fallbacks.add(1);
         let (held, _) = Exclusive::claim(&room, 0).expect("a new slot is free");
         if self.is_debug() {
             self.ledger.taken(held.address(), held.generation(), true);
@@ -163,7 +165,14 @@ pub(crate) fn give_back<T>(mut held: Held<T>) {
     let desk = Arc::clone(&held.slots().home.desk);
     let is_heap = held.slots().home.pooled.is_some();
     let (address, slot, generation) = (held.address(), held.index(), held.generation());
-    let was_reset = catch_unwind(AssertUnwindSafe(|| (desk.reset)(held.get_mut()))).is_ok();
+    let reset = catch_unwind(AssertUnwindSafe(|| (desk.reset)(held.get_mut())));
+    let was_reset = reset.is_ok();
+    if let Err(payload) = reset
+        && let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload)))
+    {
+        // A payload that panics when dropped; that panic's own is left alone.
+        let _ = ManuallyDrop::new(again);
+    }
     let debug = desk.is_debug();
     if debug {
         desk.ledger.returned(address, slot, generation, is_heap);

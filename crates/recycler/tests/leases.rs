@@ -160,6 +160,27 @@ fn a_reset_that_panics_retires_its_object_and_no_other() {
 }
 
 #[test]
+fn whatever_a_panicking_reset_carries_is_contained_and_a_failed_make_leaves_nothing_out() {
+    struct Nasty;
+    impl Drop for Nasty {
+        fn drop(&mut self) {
+            panic!("dropped");
+        }
+    }
+    let pool = Pool::new(1, || 0u32, |_| std::panic::panic_any(Nasty));
+    drop(pool.try_lease().unwrap());
+    assert_eq!((pool.stats().retired, pool.stats().leased), (1, 0));
+
+    let made = AtomicUsize::new(0);
+    let make = move || assert_eq!(made.fetch_add(1, Relaxed), 0, "one is enough");
+    let pool = Pool::new(1, make, |()| {});
+    let held = pool.try_lease().unwrap();
+    assert!(catch_unwind(AssertUnwindSafe(|| pool.lease_or_heap())).is_err());
+    drop(held);
+    assert_eq!(pool.stats().outstanding(), 0);
+}
+
+#[test]
 fn a_pool_outlived_by_its_leases_takes_them_back_and_then_drops_every_object() {
     static ALIVE: AtomicUsize = AtomicUsize::new(0);
     struct Counted;

@@ -84,3 +84,22 @@ fn a_ticket_is_redeemed_by_one_of_two() {
         assert_eq!(*pool.try_lease().expect("it is home"), 0);
     });
 }
+
+#[test]
+fn a_ticket_known_by_its_number_alone_brings_the_value_along() {
+    loom::model(|| {
+        let pool = pool();
+        let first = pool.try_lease().expect("the pool is full").into_ticket().expect("pooled");
+        let mut lease = pool.redeem(first).expect("it is fresh");
+        let thread = thread::spawn(move || {
+            *lease = 7;
+            // The same slot and generation, so the same ticket: nothing but the slot's own word
+            // carries the value to the other thread.
+            let _ = lease.into_ticket();
+        });
+        if let Ok(lease) = pool.redeem(first) {
+            assert_eq!(*lease, 7);
+        }
+        thread.join().expect("the other thread does not fail");
+    });
+}

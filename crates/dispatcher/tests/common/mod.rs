@@ -18,8 +18,10 @@ pub(crate) struct Message {
     pub(crate) is_duplicate: bool,
     /// As many as there are messages alive.
     pub(crate) alive: Arc<()>,
-    /// Whether duplicates can be had.
+    /// Whether duplicates cannot be had.
     pub(crate) pool_is_empty: bool,
+    /// Whether it says nothing without what came before.
+    pub(crate) is_delta: bool,
 }
 
 pub(crate) fn message(key: u32, class: Class, number: u64) -> Message {
@@ -32,6 +34,7 @@ pub(crate) fn message(key: u32, class: Class, number: u64) -> Message {
         is_duplicate: false,
         alive: Arc::new(()),
         pool_is_empty: false,
+        is_delta: false,
     }
 }
 
@@ -73,6 +76,10 @@ impl Protocol for Test {
 
     fn trace(message: &Message) -> u64 {
         message.numbers[0]
+    }
+
+    fn starts_state(message: &Message) -> bool {
+        !message.is_delta
     }
 
     fn conflate(held: &mut Message, newer: Message) {
