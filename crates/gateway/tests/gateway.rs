@@ -1,0 +1,226 @@
+//! The program as its user runs it.
+
+use std::{
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+};
+
+use serde_json::Value;
+
+fn meltica(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_meltica")).args(args).output().expect("it can be started")
+}
+
+fn summary(output: &Output) -> Value {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(stdout.trim().lines().count(), 1, "one JSON object: {stdout}");
+    serde_json::from_str(&stdout).expect("JSON")
+}
+
+/// The one message on stderr of a call that must fail.
+fn error(args: &[&str]) -> String {
+    let output = meltica(args);
+    assert!(!output.status.success() && output.stdout.is_empty());
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn small_recording() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../venue-binance/recordings/btcusdt.txt")
+}
+
+fn replay(file: &Path) -> Output {
+    let file = file.to_str().expect("a plain path");
+    meltica(&["replay", file, "--venue", "binance", "--symbol", "BTC-USDT", "--json"])
+}
+
+#[test]
+fn fr_011_fr_012_fr_013_a_run_loses_no_critical_message_and_leaves_nothing_behind() {
+    let output = meltica(&["run", "--for", "2s", "--rate", "12000", "--json"]);
+    let summary = summary(&output);
+    let critical = &summary["critical"];
+    let published = critical["published"].as_u64().unwrap();
+    assert!(published > 0);
+    assert_eq!(critical["expected"], published * 10);
+    assert_eq!(critical["delivered"], critical["expected"]);
+    assert_eq!((&critical["lost"], &critical["repeated"]), (&0.into(), &0.into()));
+    assert!(summary["consumer_panics"].as_u64().unwrap() > 0);
+    assert!(summary["conflated"].as_u64().unwrap() > 0, "the slow consumer is told less");
+    assert_eq!(summary["leases_outstanding"], 0);
+    assert_eq!(summary["threads_leaked"], 0);
+    assert_eq!(summary["content_hash"].as_object().unwrap().len(), 10);
+    assert!(summary["frames"].is_null() && summary["merged"].is_null());
+    assert!(summary["latency_ns"]["p50"].as_u64().unwrap() > 0);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(stderr.contains("   1 s  "), "a progress line: {stderr}");
+    assert!(stderr.contains("consumer `unreliable` on meltica-unreliable, trace 000"), "{stderr}");
+}
+
+#[test]
+fn without_a_command_it_runs_and_ends_in_a_table_and_debug_mode_says_so() {
+    let output = Command::new(env!("CARGO_BIN_EXE_meltica"))
+        .args(["--for", "300ms", "--rate", "500"])
+        .env("RECYCLER_DEBUG_MODE", "true")
+        .output()
+        .unwrap();
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    for row in ["events ", "critical ", "0 lost, 0 repeated", "leases outstanding   0", "latency "]
+    {
+        assert!(stdout.contains(row), "{row}: {stdout}");
+    }
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let line = "Recycler debug mode enabled (poisoning + double-put detection)";
+    assert!(stderr.contains(line), "{stderr}");
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_ends_a_run_cleanly() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_meltica"))
+        .args(["run", "--json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // The first line of progress tells that it runs.
+    let mut stderr = std::io::BufReader::new(child.stderr.take().unwrap());
+    std::io::BufRead::read_line(&mut stderr, &mut String::new()).unwrap();
+    let id = child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    // What it says from now on must have somewhere to go.
+    let rest = std::io::Read::read_to_string(&mut stderr, &mut String::new());
+    let output = child.wait_with_output().unwrap();
+    assert!(rest.is_ok());
+    let summary = summary(&output);
+    assert_eq!(
+        (&summary["critical"]["lost"], &summary["leases_outstanding"]),
+        (&0.into(), &0.into())
+    );
+}
+
+#[test]
+fn the_small_recording_replays_the_same_twice() {
+    let [first, second] = [(), ()].map(|()| summary(&replay(&small_recording())));
+    assert_eq!((&first["frames"], &first["frames_malformed"]), (&19.into(), &0.into()));
+    assert_eq!((&first["events"], &first["deliveries"]), (&18.into(), &36.into()));
+    assert_eq!(first["book"]["oracle_equal"], 5);
+    assert_eq!(first["book"]["oracle_compared"], 5);
+    assert_eq!((&first["conflated"], &first["dropped"]), (&0.into(), &0.into()));
+    assert_eq!(first["content_hash"], second["content_hash"]);
+    let file = small_recording();
+    let table =
+        meltica(&["replay", file.to_str().unwrap(), "--venue", "binance", "--symbol", "BTC-USDT"]);
+    let table = String::from_utf8_lossy(&table.stdout).into_owned();
+    assert!(table.contains("5 of 5 equal to best prices, 0 gaps"), "{table}");
+}
+
+#[test]
+fn the_real_recording_replays_whole_and_the_same_twice() {
+    let captures = std::env::var_os("MELTICA_CAPTURES").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/captures"),
+        PathBuf::from,
+    );
+    let path = captures.join("binance/spot_btcusdt_20240808.gz");
+    if !path.exists() {
+        println!("skipped: there is no {}; set MELTICA_CAPTURES", path.display());
+        return;
+    }
+    let [first, second] = [(), ()].map(|()| summary(&replay(&path)));
+    for (field, expected) in
+        [("frames", 41_249), ("frames_malformed", 0), ("leases_outstanding", 0)]
+    {
+        assert_eq!(first[field], expected, "{field}");
+    }
+    let book = &first["book"];
+    assert_eq!((&book["oracle_compared"], &book["oracle_equal"]), (&564.into(), &564.into()));
+    assert_eq!(book["gaps"], 0);
+    assert_eq!(first["content_hash"], second["content_hash"]);
+    assert_eq!(first["events"], second["events"]);
+}
+
+#[test]
+fn frames_that_are_not_understood_are_counted_told_once_and_skipped() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mixed.txt");
+    let good = fs::read_to_string(small_recording()).unwrap();
+    let bad = "17 {\"stream\":\"btcusdt@kline_1m\",\"data\":{}}\n17 {broken\n18 {broken\nno time\n";
+    fs::write(&path, format!("{bad}{good}{bad}")).unwrap();
+    let output = replay(&path);
+    let summary = summary(&output);
+    assert_eq!((&summary["frames"], &summary["frames_malformed"]), (&27.into(), &8.into()));
+    assert_eq!(summary["events"], 18);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(stderr.lines().count(), 3, "{stderr}");
+    assert!(stderr.contains("mixed.txt, line 1: unknown stream \"btcusdt@kline_1m\" (skipped"));
+    assert!(stderr.contains("mixed.txt, line 2: column 2: key must be a string"), "{stderr}");
+    assert!(stderr.contains("mixed.txt, line 4: the line does not begin with nanoseconds"));
+}
+
+#[test]
+fn bad_input_ends_with_one_clear_message_and_nothing_half_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let missing = path("missing.gz");
+    let of = |file: &str, more: &[&str]| {
+        let mut args = vec!["replay", file, "--venue", "binance"];
+        args.extend(more);
+        error(&args)
+    };
+    let btc = ["--symbol", "BTC-USDT"];
+    let message = of(&missing, &btc);
+    assert_eq!(message, format!("error: {missing}: No such file or directory (os error 2)\n"));
+
+    let mut encoder = flate2::write::GzEncoder::new(vec![], flate2::Compression::fast());
+    encoder.write_all(&fs::read(small_recording()).unwrap()).unwrap();
+    let whole = encoder.finish().unwrap();
+    fs::write(path("cut.gz"), &whole[..whole.len() - 20]).unwrap();
+    let message = of(&path("cut.gz"), &btc);
+    assert!(
+        message.contains("cut.gz, line ") && message.contains("ends in the middle"),
+        "{message}"
+    );
+    assert_eq!(message.lines().count(), 1);
+
+    fs::write(path("empty"), "\n").unwrap();
+    assert!(of(&path("empty"), &btc).contains("there is no frame in it"));
+
+    fs::write(path("other"), "17 {\"a\":1}\n").unwrap();
+    let message = of(&path("other"), &btc);
+    assert!(message.contains("none of its 1 frames was understood as"), "{message}");
+
+    let message = of(&path("empty"), &["--symbol", "btcusdt"]);
+    assert!(
+        message.contains("byte 0, in the base currency, is neither an upper-case"),
+        "{message}"
+    );
+    fs::copy(small_recording(), path("fine")).unwrap();
+    let message = of(&path("fine"), &["--symbol", "BTC-USDT-PERP"]);
+    assert!(message.contains("BTC-USDT-PERP is not a spot instrument"), "{message}");
+    let message = of(&path("fine"), &["--symbol", "ETH-USDT"]);
+    assert!(message.lines().count() <= 2, "{message}");
+    assert!(message.contains("unexpected symbol \"BTCUSDT\""), "{message}");
+
+    let venue = error(&["replay", &path("fine"), "--venue", "nyse", "--symbol", "BTC-USDT"]);
+    assert!(venue.contains("invalid value 'nyse'") && venue.contains("binance"), "{venue}");
+    for (duration, part) in
+        [("soon", "expected number at 0"), ("10", "time unit needed"), ("0s", "a run of no time")]
+    {
+        let message = error(&["run", "--for", duration]);
+        assert!(message.contains(part) && message.contains("write 10s"), "{message}");
+    }
+    assert!(error(&["run", "--rate", "0"]).contains("0 is not in 1..=2000000"));
+    assert!(error(&["fly"]).contains("unrecognized subcommand 'fly'"));
+    let debug = Command::new(env!("CARGO_BIN_EXE_meltica"))
+        .args(["--for", "1s"])
+        .env("RECYCLER_DEBUG_MODE", "maybe")
+        .output()
+        .unwrap();
+    let message = String::from_utf8_lossy(&debug.stderr).into_owned();
+    assert!(
+        message.contains("- RECYCLER_DEBUG_MODE is \"maybe\"; write true or false"),
+        "{message}"
+    );
+}
