@@ -310,7 +310,7 @@ impl<P: Protocol> Lane<P> {
         };
         self.counts.delivered.add(1);
         drop(slot);
-        let took = started.map_or(Duration::ZERO, |started| started.elapsed());
+        let took = started.map_or(Duration::ZERO, |started| clock::now() - started);
         // Whoever waits is told before anything is dropped: that may panic.
         match (join, outcome) {
             (Some(join), outcome) => self.report(join, outcome, took),

@@ -53,7 +53,8 @@ fn every_event_hashes_its_payload_and_not_its_journey() {
             |e| e.header.venue = VenueId(1),
             |e| e.header.exchange_time = Timestamp::from_nanos(0),
             |e| {
-                e.payload = Payload::Trade(Trade { aggressor: Some(Side::Buy), ..Trade::default() })
+                e.payload =
+                    Payload::Trade(Trade { aggressor: Some(Side::Buy), ..Trade::default() });
             },
             |e| e.payload = Payload::Trade(Trade { id: 1, ..Trade::default() }),
             |e| *e = Event::new(e.header, Payload::Ticker(Ticker::default())),
@@ -64,7 +65,7 @@ fn every_event_hashes_its_payload_and_not_its_journey() {
         |e| &mut e.header,
         feed,
         &[|e| {
-            e.payload = Payload::Ticker(Ticker { last: Price::from_units(1), ..Ticker::default() })
+            e.payload = Payload::Ticker(Ticker { last: Price::from_units(1), ..Ticker::default() });
         }],
     );
     check(

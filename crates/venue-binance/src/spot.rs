@@ -2,9 +2,9 @@ use meltica_event::{
     Book, Event, EventKind, Header, Instrument, InstrumentId, InstrumentKind, Level, Numbering,
     Payload, Timestamp, TopOfBook, Trade, VenueId,
 };
-use meltica_recycler::{Lease, Pool};
 use meltica_venue::{
-    AssemblyStats, BookAssembly, Decode, DecodeError, Decoded, Ingest, TopOracle, VenueStats,
+    AssemblyStats, BookAssembly, Decode, DecodeError, Decoded, Ingest, Lease, Pool, TopOracle,
+    VenueStats,
 };
 use serde::de::DeserializeSeed;
 

@@ -29,6 +29,10 @@ mod oracle;
 mod recording;
 mod synthetic;
 
+/// What an adapter leases its events from: the recycler's own types, so that adapters need no other
+/// crate for them.
+pub use meltica_recycler::{Lease, Pool};
+
 pub use self::{
     assembly::{Applied, AssemblyStats, BookAssembly},
     decode::{Decode, DecodeError, Decoded, Ingest, VenueStats},
