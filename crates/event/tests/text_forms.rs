@@ -49,7 +49,7 @@ proptest! {
     }
 
     #[test]
-    fn cq_05_instruments_round_trip_through_text(
+    fn cq_04_instruments_round_trip_through_text(
         base in "[A-Z0-9]{1,16}",
         quote in "[A-Z0-9]{1,16}",
         year in 1970u16..=9999,
@@ -113,7 +113,7 @@ fn decimals_print_without_trailing_zeros_and_pad_to_a_column() {
 }
 
 #[test]
-fn cq_05_a_malformed_instrument_says_what_is_wrong_and_at_which_byte() {
+fn cq_04_a_malformed_instrument_says_what_is_wrong_and_at_which_byte() {
     use ParseInstrumentError as E;
     let (base, quote) = ("base currency", "quote currency");
     let cases: &[(&str, E)] = &[
@@ -138,7 +138,7 @@ fn cq_05_a_malformed_instrument_says_what_is_wrong_and_at_which_byte() {
 }
 
 #[test]
-fn cq_06_unknown_names_are_errors_that_list_the_known_ones() {
+fn cq_05_unknown_names_are_errors_that_list_the_known_ones() {
     fn check<T: std::str::FromStr<Err = meltica_event::UnknownName> + Copy + PartialEq>(
         all: &[T],
         name: fn(T) -> &'static str,

@@ -70,7 +70,7 @@ pub(crate) fn replay(args: &ReplayArgs) -> Result<Summary, ReplayError> {
     let mut time = RecordedTime::new(start);
     let mut published = Ledger::default();
     let mut faults = Faults::default();
-    let (mut done, mut events, mut warm) = (0, 0, None);
+    let (mut done, mut events, mut snapshots, mut warm) = (0, 0, 0, None);
     while let Some(frame) = recording.next_frame()? {
         if done == frames / 5 {
             warm = Some(allocations::count());
@@ -78,7 +78,12 @@ pub(crate) fn replay(args: &ReplayArgs) -> Result<Summary, ReplayError> {
         done += 1;
         let line = frame.line;
         let Some(received) = frame.received else {
-            faults.note(file, line, "no time", "the line does not begin with nanoseconds");
+            faults.note(
+                file,
+                line,
+                ("frame", "no time"),
+                "the line does not begin with nanoseconds",
+            );
             continue;
         };
         let now = time.at(received);
@@ -95,7 +100,9 @@ pub(crate) fn replay(args: &ReplayArgs) -> Result<Summary, ReplayError> {
             }
         });
         match decoded {
-            Ok(()) => faults.tell(),
+            // A snapshot does not say what it is of: it does not make the symbol right.
+            Ok(()) if venue.stats().books.snapshots == snapshots => faults.tell(),
+            Ok(()) => snapshots = venue.stats().books.snapshots,
             Err(error) => faults.note(file, line, error.kind(), &error.to_string()),
         }
         pipeline.poll(now);
@@ -103,10 +110,8 @@ pub(crate) fn replay(args: &ReplayArgs) -> Result<Summary, ReplayError> {
     }
     let allocations = warm.map(|warm| allocations::count() - warm);
     let elapsed = start.elapsed();
-    // A snapshot does not say what it is of: alone it does not make the symbol right.
-    let unnamed = venue.stats().books.snapshots;
-    let nothing = faults.count > 0 && faults.count + unnamed >= frames;
-    if let Some((line, cause)) = faults.first.filter(|_| nothing) {
+    let understood = faults.understood;
+    if let Some((line, cause)) = faults.first.filter(|_| !understood) {
         let file = file.display().to_string();
         return Err(ReplayError::NothingUnderstood { file, frames, line, cause });
     }
@@ -153,11 +158,14 @@ impl RecordedTime {
     }
 }
 
+/// What a faulty frame was taken for, and what is wrong with it.
+type Kind = (&'static str, &'static str);
+
 /// Frames that were not understood: the first of each kind is told, all are counted.
 #[derive(Default)]
 struct Faults {
     count: u64,
-    kinds: HashSet<&'static str>,
+    kinds: HashSet<Kind>,
     first: Option<(u64, String)>,
     /// Not told yet: while nothing was understood, it may all be one mistake.
     untold: Vec<String>,
@@ -165,7 +173,7 @@ struct Faults {
 }
 
 impl Faults {
-    fn note(&mut self, file: &Path, line: u64, kind: &'static str, cause: &str) {
+    fn note(&mut self, file: &Path, line: u64, kind: Kind, cause: &str) {
         self.count += 1;
         self.first.get_or_insert_with(|| (line, cause.to_owned()));
         if self.kinds.insert(kind) {

@@ -3,8 +3,8 @@ use meltica_event::{
     Payload, Timestamp, TopOfBook, Trade, VenueId,
 };
 use meltica_venue::{
-    AssemblyStats, BookAssembly, Decode, DecodeError, Decoded, Ingest, Lease, Pool, TopOracle,
-    VenueStats,
+    AssemblyStats, BookAssembly, Decode, DecodeCause, DecodeError, Decoded, Ingest, Lease, Pool,
+    TopOracle, VenueStats,
 };
 use serde::de::DeserializeSeed;
 
@@ -77,11 +77,12 @@ impl BinanceSpot {
         ingest: Ingest,
         emit: &mut dyn FnMut(Decoded),
     ) -> Result<(), DecodeError> {
-        let text = text_of(frame)?;
         let market = self.markets.iter().position(|market| market.instrument == instrument);
-        let market = market
-            .ok_or_else(|| DecodeError::UnknownSymbol { symbol: format!("{instrument:?}") })?;
-        self.depth(Some(market), text, ingest, emit)
+        let read = match market {
+            Some(_) => text_of(frame).and_then(|text| self.depth(market, text, ingest, emit)),
+            None => Err(DecodeCause::UnknownSymbol { symbol: format!("{instrument:?}") }),
+        };
+        read.map_err(|cause| error("snapshot", cause))
     }
 
     fn trade(
@@ -89,7 +90,7 @@ impl BinanceSpot {
         data: &str,
         ingest: Ingest,
         emit: &mut dyn FnMut(Decoded),
-    ) -> Result<(), DecodeError> {
+    ) -> Result<(), DecodeCause> {
         let read: json::Trade<'_> = serde_json::from_str(data).map_err(malformed)?;
         let market = &self.markets[self.market(read.symbol)?];
         let header = Header {
@@ -115,7 +116,7 @@ impl BinanceSpot {
         data: &str,
         ingest: Ingest,
         emit: &mut dyn FnMut(Decoded),
-    ) -> Result<(), DecodeError> {
+    ) -> Result<(), DecodeCause> {
         let read: json::BookTicker<'_> = serde_json::from_str(data).map_err(malformed)?;
         let index = self.market(read.symbol)?;
         let header = Header {
@@ -142,7 +143,7 @@ impl BinanceSpot {
         data: &str,
         ingest: Ingest,
         emit: &mut dyn FnMut(Decoded),
-    ) -> Result<(), DecodeError> {
+    ) -> Result<(), DecodeCause> {
         let mut lease = self.books.lease_or_heap();
         let book = &mut *lease;
         let mut reader = serde_json::Deserializer::from_str(data);
@@ -176,11 +177,11 @@ impl BinanceSpot {
         Ok(())
     }
 
-    fn market(&self, symbol: &str) -> Result<usize, DecodeError> {
+    fn market(&self, symbol: &str) -> Result<usize, DecodeCause> {
         self.markets
             .iter()
             .position(|market| market.symbol == symbol)
-            .ok_or_else(|| DecodeError::UnknownSymbol { symbol: symbol.to_owned() })
+            .ok_or_else(|| DecodeCause::UnknownSymbol { symbol: symbol.to_owned() })
     }
 
     fn header(&self, instrument: InstrumentId, ingest: Ingest) -> Header {
@@ -201,28 +202,34 @@ impl Decode for BinanceSpot {
         ingest: Ingest,
         emit: &mut dyn FnMut(Decoded),
     ) -> Result<(), DecodeError> {
-        let text = text_of(frame)?;
-        let envelope: Envelope<'_> = serde_json::from_str(text).map_err(malformed)?;
+        let of_frame = |cause| error("frame", cause);
+        let text = text_of(frame).map_err(of_frame)?;
+        let envelope: Envelope<'_> =
+            serde_json::from_str(text).map_err(malformed).map_err(of_frame)?;
         let Some(stream) = envelope.stream else {
             if envelope.last_update_id.is_none() {
-                return Err(missing("stream"));
+                return Err(of_frame(missing("stream")));
             }
             if self.markets.len() != 1 {
-                return Err(DecodeError::UnknownSymbol {
-                    symbol: "(a snapshot, with several instruments it might be of)".to_owned(),
-                });
+                return Err(error(
+                    "snapshot",
+                    DecodeCause::UnknownSymbol {
+                        symbol: "(a snapshot, with several instruments it might be of)".to_owned(),
+                    },
+                ));
             }
-            return self.depth(Some(0), text, ingest, emit);
+            let read = self.depth(Some(0), text, ingest, emit);
+            return read.map_err(|cause| error("snapshot", cause));
         };
-        let data = envelope.data.ok_or_else(|| missing("data"))?.get();
-        match stream.split_once('@').map(|(_, kind)| kind) {
-            Some("trade") => self.trade(data, ingest, emit),
-            Some("bookTicker") => self.book_ticker(data, ingest, emit),
-            Some("depth" | "depth@100ms") => self.depth(None, data, ingest, emit),
-            _ => Err(DecodeError::UnknownStream { stream: stream.to_owned() }),
-        }
+        let data = envelope.data.ok_or_else(|| of_frame(missing("data")))?.get();
+        let (operation, read) = match stream.split_once('@').map(|(_, kind)| kind) {
+            Some("trade") => ("trade", self.trade(data, ingest, emit)),
+            Some("bookTicker") => ("bookTicker", self.book_ticker(data, ingest, emit)),
+            Some("depth" | "depth@100ms") => ("depth", self.depth(None, data, ingest, emit)),
+            _ => return Err(of_frame(DecodeCause::UnknownStream { stream: stream.to_owned() })),
+        };
         // Columns are counted in what is inside the envelope; they are wanted in the frame.
-        .map_err(|error| shifted(error, text, data))
+        read.map_err(|cause| error(operation, shifted(cause, text, data)))
     }
 
     fn stats(&self) -> VenueStats {
@@ -236,30 +243,34 @@ impl Decode for BinanceSpot {
     }
 }
 
-fn text_of(frame: &[u8]) -> Result<&str, DecodeError> {
-    std::str::from_utf8(frame).map_err(|error| DecodeError::Malformed {
+const fn error(operation: &'static str, cause: DecodeCause) -> DecodeError {
+    DecodeError { venue: "binance", operation, cause }
+}
+
+fn text_of(frame: &[u8]) -> Result<&str, DecodeCause> {
+    std::str::from_utf8(frame).map_err(|error| DecodeCause::Malformed {
         column: error.valid_up_to() + 1,
         reason: "not UTF-8".to_owned(),
     })
 }
 
-fn malformed(error: serde_json::Error) -> DecodeError {
+fn malformed(error: serde_json::Error) -> DecodeCause {
     // serde_json ends its messages with the place, which is told apart here.
     let place = format!(" at line {} column {}", error.line(), error.column());
     let reason = error.to_string();
     let reason = reason.strip_suffix(&place).unwrap_or(&reason).to_owned();
-    DecodeError::Malformed { column: error.column().max(1), reason }
+    DecodeCause::Malformed { column: error.column().max(1), reason }
 }
 
-fn missing(field: &str) -> DecodeError {
-    DecodeError::Malformed { column: 1, reason: format!("missing field `{field}`") }
+fn missing(field: &str) -> DecodeCause {
+    DecodeCause::Malformed { column: 1, reason: format!("missing field `{field}`") }
 }
 
-fn shifted(error: DecodeError, frame: &str, data: &str) -> DecodeError {
+fn shifted(error: DecodeCause, frame: &str, data: &str) -> DecodeCause {
     match error {
-        DecodeError::Malformed { column, reason } => {
+        DecodeCause::Malformed { column, reason } => {
             let start = data.as_ptr().addr() - frame.as_ptr().addr();
-            DecodeError::Malformed { column: column + start, reason }
+            DecodeCause::Malformed { column: column + start, reason }
         }
         other => other,
     }

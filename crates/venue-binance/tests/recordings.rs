@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use meltica_event::{Catalog, EventKind, InstrumentId, Timestamp};
-use meltica_venue::{Decode, DecodeError, Decoded, Ingest, Recording, SyntheticPools};
+use meltica_venue::{Decode, DecodeCause, DecodeError, Decoded, Ingest, Recording, SyntheticPools};
 use meltica_venue_binance::BinanceSpot;
 
 const BTC: InstrumentId = InstrumentId(1);
@@ -155,11 +155,12 @@ fn cq_06_a_faulty_frame_says_what_is_wrong_and_where() {
     for (frame, message, kind) in cases {
         let error = error(frame);
         assert!(error.to_string().contains(message), "{frame}\n{error}\n{message}");
-        assert_eq!(error.kind(), kind);
+        assert_eq!(error.kind().1, kind);
+        assert!(error.to_string().starts_with(&format!("binance {}: ", error.operation)));
     }
     let (mut binance, _) = adapter();
     let not_text = binance.decode(b"{\"a\":\xff}", Ingest::default(), &mut |_| ());
-    assert_eq!(not_text.unwrap_err().to_string(), "column 6: not UTF-8");
+    assert_eq!(not_text.unwrap_err().to_string(), "binance frame: column 6: not UTF-8");
 }
 
 #[test]
@@ -171,7 +172,7 @@ fn a_snapshot_belongs_to_the_only_instrument_or_to_the_one_that_is_named() {
     let frame = br#"{"lastUpdateId":7,"bids":[["1","2"]],"asks":[]}"#;
     let ingest = Ingest { time: Timestamp::from_nanos(1), mono_ns: 0 };
     let ambiguous = binance.decode(frame, ingest, &mut |_| ());
-    assert!(matches!(ambiguous, Err(DecodeError::UnknownSymbol { .. })));
+    assert!(matches!(ambiguous, Err(DecodeError { cause: DecodeCause::UnknownSymbol { .. }, .. })));
     let mut emitted = vec![];
     binance.snapshot(eth, frame, ingest, &mut |d| emitted.push(d.header().instrument)).unwrap();
     assert_eq!(emitted, [eth]);

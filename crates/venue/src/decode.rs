@@ -83,10 +83,23 @@ impl VenueStats {
     }
 }
 
-/// Why a frame was not understood.
+/// A frame that was not understood: whose, what it was taken for, and why.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{venue} {operation}: {cause}")]
+pub struct DecodeError {
+    /// The venue, as `binance`.
+    pub venue: &'static str,
+    /// What the frame was being read as, as `trade`; `frame` if that was not known yet.
+    pub operation: &'static str,
+    /// What is wrong with it.
+    #[source]
+    pub cause: DecodeCause,
+}
+
+/// What is wrong with a frame.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum DecodeError {
+pub enum DecodeCause {
     /// It is not JSON, or not of the documented shape.
     #[error("column {column}: {reason}")]
     Malformed {
@@ -110,12 +123,13 @@ pub enum DecodeError {
 }
 
 impl DecodeError {
-    /// A word for what kind of error it is, so that each is reported once and then counted.
-    pub const fn kind(&self) -> &'static str {
-        match self {
-            Self::Malformed { .. } => "malformed",
-            Self::UnknownStream { .. } => "unknown stream",
-            Self::UnknownSymbol { .. } => "unknown symbol",
-        }
+    /// What kind of error it is, so that each is reported once and then counted.
+    pub const fn kind(&self) -> (&'static str, &'static str) {
+        let cause = match self.cause {
+            DecodeCause::Malformed { .. } => "malformed",
+            DecodeCause::UnknownStream { .. } => "unknown stream",
+            DecodeCause::UnknownSymbol { .. } => "unknown symbol",
+        };
+        (self.operation, cause)
     }
 }

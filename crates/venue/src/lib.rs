@@ -35,7 +35,7 @@ pub use meltica_recycler::{Lease, Pool};
 
 pub use self::{
     assembly::{Applied, AssemblyStats, BookAssembly},
-    decode::{Decode, DecodeError, Decoded, Ingest, VenueStats},
+    decode::{Decode, DecodeCause, DecodeError, Decoded, Ingest, VenueStats},
     oracle::TopOracle,
     recording::{Frame, Recording, RecordingError, Summary},
     synthetic::{Synthetic, SyntheticPools},
