@@ -3,22 +3,155 @@
 
 use std::{fmt, marker::PhantomData, str::FromStr};
 
-use meltica_event::{Level, Levels, Price, Quantity, Side};
+use meltica_event::{Book, Level, Levels, Price, Quantity, Side};
+use meltica_venue::{Lease, Pool};
 use serde::{
     Deserialize, Deserializer,
     de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 use serde_json::value::RawValue;
 
-/// A frame of a combined stream, or a depth snapshot: which of the two is told by what is there.
-#[derive(Deserialize)]
-pub(crate) struct Envelope<'a> {
-    #[serde(borrow)]
-    pub(crate) stream: Option<&'a str>,
-    #[serde(borrow)]
-    pub(crate) data: Option<&'a RawValue>,
-    #[serde(rename = "lastUpdateId")]
-    pub(crate) last_update_id: Option<u64>,
+/// What a frame says. Levels are in the book that it was read into.
+pub(crate) enum Read<'a> {
+    Trade(Trade<'a>),
+    BookTicker(BookTicker<'a>),
+    Depth(Depth<'a>),
+    Snapshot(Depth<'a>),
+    /// Of a stream that is not known.
+    Unknown(&'a str),
+    /// The data came before the stream's name, so it was only kept: read it with
+    /// [`DataInto`] now.
+    Early {
+        stream: &'a str,
+        data: &'a RawValue,
+    },
+}
+
+/// The kinds of streams that are understood.
+#[derive(Clone, Copy)]
+pub(crate) enum Kind {
+    Trade,
+    BookTicker,
+    Depth,
+}
+
+impl Kind {
+    /// By a stream's name, `btcusdt@trade`.
+    pub(crate) fn of(stream: &str) -> Option<Self> {
+        match stream.split_once('@')?.1 {
+            "trade" => Some(Self::Trade),
+            "bookTicker" => Some(Self::BookTicker),
+            "depth" | "depth@100ms" => Some(Self::Depth),
+            _ => None,
+        }
+    }
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Trade => "trade",
+            Self::BookTicker => "bookTicker",
+            Self::Depth => "depth",
+        }
+    }
+}
+
+/// A book, leased when the first level comes.
+pub(crate) struct LazyBook {
+    pool: Pool<Book>,
+    lease: Option<Lease<Book>>,
+}
+
+impl LazyBook {
+    pub(crate) const fn new(pool: Pool<Book>) -> Self {
+        Self { pool, lease: None }
+    }
+
+    fn get(&mut self) -> &mut Book {
+        self.lease.get_or_insert_with(|| self.pool.lease_or_heap())
+    }
+
+    pub(crate) fn into_lease(self) -> Lease<Book> {
+        self.lease.unwrap_or_else(|| self.pool.lease_or_heap())
+    }
+}
+
+/// Reads a frame of a combined stream, or a depth snapshot: which of the two is told by what is
+/// there.
+pub(crate) struct FrameInto<'b> {
+    pub(crate) book: &'b mut LazyBook,
+    /// What is being read, for whoever has to say what went wrong.
+    pub(crate) operation: &'b mut &'static str,
+}
+
+impl<'de> DeserializeSeed<'de> for FrameInto<'_> {
+    type Value = Read<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Read<'de>, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for FrameInto<'_> {
+    type Value = Read<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a frame of a combined stream, or a depth snapshot")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Read<'de>, A::Error> {
+        let (mut stream, mut early, mut read) = (None, None, None);
+        let mut snapshot = DepthParts::default();
+        while let Some(key) = map.next_key::<&str>()? {
+            match key {
+                "stream" => stream = Some(map.next_value::<&'de str>()?),
+                "data" => match stream.map(Kind::of) {
+                    None => early = Some(map.next_value::<&'de RawValue>()?),
+                    Some(None) => drop(map.next_value::<IgnoredAny>()?),
+                    Some(Some(kind)) => {
+                        *self.operation = kind.name();
+                        let book = &mut *self.book;
+                        read = Some(map.next_value_seed(DataInto { kind, book })?);
+                        *self.operation = "frame";
+                    }
+                },
+                "lastUpdateId" | "bids" | "asks" => {
+                    *self.operation = "snapshot";
+                    snapshot.take(key, &mut map, self.book)?;
+                    *self.operation = "frame";
+                }
+                _ => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        match (stream, early, read) {
+            (_, _, Some(read)) => Ok(read),
+            (Some(stream), Some(data), None) => Ok(Read::Early { stream, data }),
+            (Some(stream), None, None) if Kind::of(stream).is_none() => Ok(Read::Unknown(stream)),
+            (Some(_), None, None) => Err(A::Error::missing_field("data")),
+            (None, _, None) if snapshot.last.is_some() => {
+                *self.operation = "snapshot";
+                snapshot.whole().map(Read::Snapshot)
+            }
+            (None, _, None) => Err(A::Error::missing_field("stream")),
+        }
+    }
+}
+
+/// Reads the data of a stream.
+pub(crate) struct DataInto<'b> {
+    pub(crate) kind: Kind,
+    pub(crate) book: &'b mut LazyBook,
+}
+
+impl<'de> DeserializeSeed<'de> for DataInto<'_> {
+    type Value = Read<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Read<'de>, D::Error> {
+        match self.kind {
+            Kind::Trade => Trade::deserialize(deserializer).map(Read::Trade),
+            Kind::BookTicker => BookTicker::deserialize(deserializer).map(Read::BookTicker),
+            Kind::Depth => DepthInto(self.book).deserialize(deserializer).map(Read::Depth),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -66,11 +199,8 @@ pub(crate) struct Depth<'a> {
     pub(crate) last: u64,
 }
 
-/// Reads a delta or a snapshot, its levels into these sides.
-pub(crate) struct DepthInto<'b> {
-    pub(crate) bids: &'b mut Levels,
-    pub(crate) asks: &'b mut Levels,
-}
+/// Reads a delta or a snapshot, its levels into this book.
+pub(crate) struct DepthInto<'b>(pub(crate) &'b mut LazyBook);
 
 impl<'de> DeserializeSeed<'de> for DepthInto<'_> {
     type Value = Depth<'de>;
@@ -88,38 +218,65 @@ impl<'de> Visitor<'de> for DepthInto<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Depth<'de>, A::Error> {
-        let (mut symbol, mut event_time, mut first, mut last) = (None, None, None, None);
-        let (mut bids, mut asks) = (false, false);
+        let mut parts = DepthParts::default();
         while let Some(key) = map.next_key::<&str>()? {
-            match key {
-                "s" => symbol = Some(map.next_value::<&'de str>()?),
-                "E" => event_time = Some(map.next_value()?),
-                "U" => first = Some(map.next_value()?),
-                "u" => last = Some(map.next_value()?),
-                "lastUpdateId" => {
-                    let id = Some(map.next_value()?);
-                    (first, last) = (id, id);
-                }
-                "b" | "bids" => {
-                    map.next_value_seed(LevelsInto(self.bids))?;
-                    bids = true;
-                }
-                "a" | "asks" => {
-                    map.next_value_seed(LevelsInto(self.asks))?;
-                    asks = true;
-                }
-                _ => drop(map.next_value::<IgnoredAny>()?),
+            parts.take(key, &mut map, self.0)?;
+        }
+        parts.whole()
+    }
+}
+
+/// As much of a depth frame as was read so far.
+#[derive(Default)]
+struct DepthParts<'a> {
+    symbol: Option<&'a str>,
+    event_time: Option<i64>,
+    first: Option<u64>,
+    last: Option<u64>,
+    bids: bool,
+    asks: bool,
+}
+
+impl<'de> DepthParts<'de> {
+    /// Takes the value of this key.
+    fn take<A: MapAccess<'de>>(
+        &mut self,
+        key: &str,
+        map: &mut A,
+        book: &mut LazyBook,
+    ) -> Result<(), A::Error> {
+        match key {
+            "s" => self.symbol = Some(map.next_value::<&'de str>()?),
+            "E" => self.event_time = Some(map.next_value()?),
+            "U" => self.first = Some(map.next_value()?),
+            "u" => self.last = Some(map.next_value()?),
+            "lastUpdateId" => {
+                self.last = Some(map.next_value()?);
+                self.first = self.last;
             }
+            "b" | "bids" => {
+                map.next_value_seed(LevelsInto(&mut book.get().bids))?;
+                self.bids = true;
+            }
+            "a" | "asks" => {
+                map.next_value_seed(LevelsInto(&mut book.get().asks))?;
+                self.asks = true;
+            }
+            _ => drop(map.next_value::<IgnoredAny>()?),
         }
-        if !bids || !asks {
-            return Err(A::Error::custom("a side of the book is missing"));
+        Ok(())
+    }
+
+    fn whole<E: Error>(self) -> Result<Depth<'de>, E> {
+        if !self.bids || !self.asks {
+            return Err(E::custom("a side of the book is missing"));
         }
-        let first: u64 = first.ok_or_else(|| A::Error::missing_field("U"))?;
-        let last: u64 = last.ok_or_else(|| A::Error::missing_field("u"))?;
+        let first = self.first.ok_or_else(|| E::missing_field("U"))?;
+        let last = self.last.ok_or_else(|| E::missing_field("u"))?;
         if first > last {
-            return Err(A::Error::custom(format_args!("U {first} is greater than u {last}")));
+            return Err(E::custom(format_args!("U {first} is greater than u {last}")));
         }
-        Ok(Depth { symbol, event_time, first, last })
+        Ok(Depth { symbol: self.symbol, event_time: self.event_time, first, last })
     }
 }
 

@@ -8,7 +8,7 @@ use meltica_venue::{
 };
 use serde::de::DeserializeSeed;
 
-use crate::json::{self, DepthInto, Envelope, aggressor};
+use crate::json::{self, DataInto, Depth, DepthInto, FrameInto, Kind, LazyBook, Read, aggressor};
 
 /// The levels a side for which an assembled book has room from the start: a snapshot of 5,000, and
 /// as many again that deltas add below it.
@@ -77,21 +77,25 @@ impl BinanceSpot {
         ingest: Ingest,
         emit: &mut dyn FnMut(Decoded),
     ) -> Result<(), DecodeError> {
-        let market = self.markets.iter().position(|market| market.instrument == instrument);
-        let read = match market {
-            Some(_) => text_of(frame).and_then(|text| self.depth(market, text, ingest, emit)),
-            None => Err(DecodeCause::UnknownSymbol { symbol: format!("{instrument:?}") }),
+        let read = || {
+            let index = self.markets.iter().position(|market| market.instrument == instrument);
+            let index = index
+                .ok_or_else(|| DecodeCause::UnknownSymbol { symbol: format!("{instrument:?}") })?;
+            let mut book = LazyBook::new(self.books.clone());
+            let depth = seeded(DepthInto(&mut book), text_of(frame)?)?;
+            Ok((index, depth, book.into_lease()))
         };
-        read.map_err(|cause| error("snapshot", cause))
+        let (index, depth, lease) = read().map_err(|cause| error("snapshot", cause))?;
+        self.depth(index, EventKind::BookSnapshot, depth, lease, ingest, emit);
+        Ok(())
     }
 
     fn trade(
         &self,
-        data: &str,
+        read: json::Trade<'_>,
         ingest: Ingest,
         emit: &mut dyn FnMut(Decoded),
     ) -> Result<(), DecodeCause> {
-        let read: json::Trade<'_> = serde_json::from_str(data).map_err(malformed)?;
         let market = &self.markets[self.market(read.symbol)?];
         let header = Header {
             sequence: read.id,
@@ -113,11 +117,10 @@ impl BinanceSpot {
 
     fn book_ticker(
         &mut self,
-        data: &str,
+        read: json::BookTicker<'_>,
         ingest: Ingest,
         emit: &mut dyn FnMut(Decoded),
     ) -> Result<(), DecodeCause> {
-        let read: json::BookTicker<'_> = serde_json::from_str(data).map_err(malformed)?;
         let index = self.market(read.symbol)?;
         let header = Header {
             sequence: read.update,
@@ -136,45 +139,43 @@ impl BinanceSpot {
         Ok(())
     }
 
-    /// A delta, or, with its market given, a snapshot.
+    /// A delta or a snapshot of this market; its levels are in the lease.
     fn depth(
         &mut self,
-        snapshot_of: Option<usize>,
-        data: &str,
+        index: usize,
+        kind: EventKind,
+        read: Depth<'_>,
+        mut lease: Lease<Book>,
         ingest: Ingest,
         emit: &mut dyn FnMut(Decoded),
-    ) -> Result<(), DecodeCause> {
-        let mut lease = self.books.lease_or_heap();
-        let book = &mut *lease;
-        let mut reader = serde_json::Deserializer::from_str(data);
-        let read = DepthInto { bids: &mut book.bids, asks: &mut book.asks }
-            .deserialize(&mut reader)
-            .and_then(|read| reader.end().map(|()| read))
-            .map_err(malformed)?;
-        let (index, kind, numbering) = match snapshot_of {
-            Some(index) => (index, EventKind::BookSnapshot, Numbering::Rebase),
-            None => {
-                let symbol = read.symbol.ok_or_else(|| missing("s"))?;
-                (self.market(symbol)?, EventKind::BookDelta, Numbering::Monotone)
-            }
-        };
-        book.header = Header {
+    ) {
+        let is_snapshot = kind == EventKind::BookSnapshot;
+        lease.header = Header {
             kind,
             sequence: read.last,
-            numbering,
+            numbering: if is_snapshot { Numbering::Rebase } else { Numbering::Monotone },
             exchange_time: read.event_time.map_or(Timestamp::ABSENT, Timestamp::from_millis),
             ..self.header(self.markets[index].instrument, ingest)
         };
-        book.first_sequence = read.first;
+        lease.first_sequence = read.first;
         let Market { assembly, oracle, .. } = &mut self.markets[index];
         let mut emit = |book: Lease<Book>| emit(Decoded::Book(book));
         let mut applied = |book: &Book| oracle.book(book);
-        if snapshot_of.is_some() {
+        if is_snapshot {
             assembly.snapshot(lease, &mut emit, &mut applied);
         } else {
             assembly.delta(lease, &mut emit, &mut applied);
         }
-        Ok(())
+    }
+
+    /// The market that a snapshot without a name is of.
+    fn only_market(&self) -> Result<usize, DecodeCause> {
+        match self.markets.len() {
+            1 => Ok(0),
+            _ => Err(DecodeCause::UnknownSymbol {
+                symbol: "(a snapshot, with several instruments it might be of)".to_owned(),
+            }),
+        }
     }
 
     fn market(&self, symbol: &str) -> Result<usize, DecodeCause> {
@@ -202,34 +203,43 @@ impl Decode for BinanceSpot {
         ingest: Ingest,
         emit: &mut dyn FnMut(Decoded),
     ) -> Result<(), DecodeError> {
-        let of_frame = |cause| error("frame", cause);
-        let text = text_of(frame).map_err(of_frame)?;
-        let envelope: Envelope<'_> =
-            serde_json::from_str(text).map_err(malformed).map_err(of_frame)?;
-        let Some(stream) = envelope.stream else {
-            if envelope.last_update_id.is_none() {
-                return Err(of_frame(missing("stream")));
+        let mut operation = "frame";
+        let mut book = LazyBook::new(self.books.clone());
+        let mut read = || {
+            let text = text_of(frame)?;
+            let into = FrameInto { book: &mut book, operation: &mut operation };
+            match seeded(into, text)? {
+                Read::Early { stream, data } => {
+                    let Some(kind) = Kind::of(stream) else { return Ok(Read::Unknown(stream)) };
+                    operation = kind.name();
+                    // Columns are counted in the data; they are wanted in the frame.
+                    let data = data.get();
+                    seeded(DataInto { kind, book: &mut book }, data)
+                        .map_err(|cause| shifted(cause, text, data))
+                }
+                read => Ok(read),
             }
-            if self.markets.len() != 1 {
-                return Err(error(
-                    "snapshot",
-                    DecodeCause::UnknownSymbol {
-                        symbol: "(a snapshot, with several instruments it might be of)".to_owned(),
-                    },
-                ));
+        };
+        let read = read().map_err(|cause| error(operation, cause))?;
+        let (operation, done) = match read {
+            Read::Trade(trade) => ("trade", self.trade(trade, ingest, emit)),
+            Read::BookTicker(top) => ("bookTicker", self.book_ticker(top, ingest, emit)),
+            Read::Depth(depth) => {
+                let symbol = depth.symbol.ok_or_else(|| missing("s"));
+                let index = symbol.and_then(|symbol| self.market(symbol));
+                let (kind, lease) = (EventKind::BookDelta, book.into_lease());
+                ("depth", index.map(|index| self.depth(index, kind, depth, lease, ingest, emit)))
             }
-            let read = self.depth(Some(0), text, ingest, emit);
-            return read.map_err(|cause| error("snapshot", cause));
+            Read::Snapshot(depth) => {
+                let index = self.only_market();
+                let (kind, lease) = (EventKind::BookSnapshot, book.into_lease());
+                ("snapshot", index.map(|index| self.depth(index, kind, depth, lease, ingest, emit)))
+            }
+            Read::Unknown(stream) | Read::Early { stream, .. } => {
+                ("frame", Err(DecodeCause::UnknownStream { stream: stream.to_owned() }))
+            }
         };
-        let data = envelope.data.ok_or_else(|| of_frame(missing("data")))?.get();
-        let (operation, read) = match stream.split_once('@').map(|(_, kind)| kind) {
-            Some("trade") => ("trade", self.trade(data, ingest, emit)),
-            Some("bookTicker") => ("bookTicker", self.book_ticker(data, ingest, emit)),
-            Some("depth" | "depth@100ms") => ("depth", self.depth(None, data, ingest, emit)),
-            _ => return Err(of_frame(DecodeCause::UnknownStream { stream: stream.to_owned() })),
-        };
-        // Columns are counted in what is inside the envelope; they are wanted in the frame.
-        read.map_err(|cause| error(operation, shifted(cause, text, data)))
+        done.map_err(|cause| error(operation, cause))
     }
 
     fn stats(&self) -> VenueStats {
@@ -252,6 +262,14 @@ fn text_of(frame: &[u8]) -> Result<&str, DecodeCause> {
         column: error.valid_up_to() + 1,
         reason: "not UTF-8".to_owned(),
     })
+}
+
+/// Reads the whole text into what the seed stands for.
+fn seeded<'a, S: DeserializeSeed<'a>>(seed: S, text: &'a str) -> Result<S::Value, DecodeCause> {
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let read = seed.deserialize(&mut reader).map_err(malformed)?;
+    reader.end().map_err(malformed)?;
+    Ok(read)
 }
 
 fn malformed(error: serde_json::Error) -> DecodeCause {
