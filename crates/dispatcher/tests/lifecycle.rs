@@ -190,6 +190,21 @@ fn fr_017_fr_021_a_shutdown_delivers_what_waits_and_joins_every_thread() {
 }
 
 #[test]
+fn a_consumer_that_has_gone_to_sleep_is_woken_by_its_next_message() {
+    let mut dispatcher = threaded();
+    let subscription = Subscription::new("a", |_: Delivery<Message>| ()).to(Route::All);
+    dispatcher.routes().subscribe(subscription).unwrap();
+    for number in 0..20 {
+        // Far longer than an idle worker looks around before it sleeps.
+        (0..20_000).for_each(|_| std::thread::yield_now());
+        let message = message(1, Class::Critical, number);
+        let report = dispatcher.dispatch(message, Instant::now(), Some(MINUTE / 4)).unwrap();
+        assert!(report.is_complete(), "message {number} was left lying");
+    }
+    assert!(dispatcher.shutdown(MINUTE).is_clean());
+}
+
+#[test]
 fn fr_022_a_thread_that_will_not_return_is_named_and_what_it_left_is_handed_back() {
     let mut dispatcher = Dispatcher::<Test>::builder().name("test").build().unwrap();
     let (let_go, held) = crossbeam_channel::bounded::<()>(0);

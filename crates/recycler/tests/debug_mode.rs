@@ -49,3 +49,20 @@ fn debug_mode_switches_on_and_off_while_leases_are_out() {
     }
     assert_eq!(pool.stats().stray_writes, 0);
 }
+
+#[test]
+fn fr_010_a_write_to_an_object_that_nobody_holds_is_found_at_its_next_lease() {
+    let recycler = Recycler::new();
+    let pool = recycler.pool("event", 1, || 7u64, |_| {});
+    recycler.enable_debug_mode();
+    let mut lease = pool.try_lease().unwrap();
+    let stray = std::ptr::from_mut(&mut *lease);
+    drop(lease);
+    // SAFETY: the pool keeps the object's place, and nobody refers to it: what the debug mode is to
+    // notice is that somebody writes all the same, as foreign code could.
+    #[expect(unsafe_code, reason = "the mistake that is to be found cannot be made in safe code")]
+    let poison = unsafe { stray.replace(1) };
+    assert_eq!(poison.to_be(), 0xDEAD_BEEF_DEAD_BEEF, "poisoned on return");
+    let lease = pool.try_lease().unwrap();
+    assert_eq!((*lease, pool.stats().stray_writes), (7, 1), "found, and the value is unharmed");
+}
