@@ -36,6 +36,8 @@ enum Pattern {
     Tokens(&'static str),
     /// A literal such as `1.5`, `1e9` or `2f32`.
     FloatLiteral,
+    /// A `let` beside an `&&` in one condition.
+    LetChain,
 }
 
 const BANS: &[Ban] = &[
@@ -71,6 +73,14 @@ const BANS: &[Ban] = &[
         ],
         instead: "an argument, `now: Instant`, from a caller that has a clock",
         why: "a replay must give the same result every time, and a test must not sleep",
+    },
+    Ban {
+        name: "newer than Rust 1.85",
+        patterns: &[Pattern::LetChain],
+        scope: Scope::Except(&["gateway", "nats"]),
+        allowed: &[],
+        instead: "a nested `if`, `filter` or `let .. else`",
+        why: "our users may compile with 1.85, which refuses it, and no lint of clippy's sees it",
     },
     Ban {
         name: "nameless threads",
@@ -212,6 +222,7 @@ impl Pattern {
                 tokens::find(&tokens::lex(text).expect("a pattern is Rust"), tokens)
             }
             Pattern::FloatLiteral => tokens::find_float_literals(tokens),
+            Pattern::LetChain => tokens::find_let_chains(tokens),
         }
     }
 
@@ -219,6 +230,7 @@ impl Pattern {
         match self {
             Pattern::Tokens(text) => format!("`{text}`"),
             Pattern::FloatLiteral => String::from("float literal"),
+            Pattern::LetChain => String::from("let chain"),
         }
     }
 }

@@ -52,6 +52,28 @@ pub(crate) fn find_float_literals(tokens: &[Token]) -> Vec<usize> {
     floats.map(|(_, token)| token.line).collect()
 }
 
+/// The lines of conditions that hold both a `let` and an `&&`, neither of them in brackets.
+pub(crate) fn find_let_chains(tokens: &[Token]) -> Vec<usize> {
+    let is_chain = |condition: &[Token]| {
+        let (mut depth, mut has_let, mut has_and) = (0, false, false);
+        for (at, token) in condition.iter().enumerate() {
+            match token.text.as_str() {
+                "{" if depth == 0 => break,
+                "(" | "[" | "{" => depth += 1,
+                ")" | "]" | "}" => depth -= 1,
+                "let" if depth == 0 => has_let = true,
+                "&" if depth == 0 => {
+                    has_and |= condition.get(at + 1).is_some_and(|next| next.text == "&");
+                }
+                _ => {}
+            }
+        }
+        has_let && has_and
+    };
+    let heads = tokens.iter().enumerate().filter(|(_, t)| t.text == "if" || t.text == "while");
+    heads.filter(|(at, _)| is_chain(&tokens[at + 1..])).map(|(_, token)| token.line).collect()
+}
+
 /// The lines where `name` is an entry of the import list that `tokens` begin with, if they do.
 fn listed(name: &str, tokens: &[Token]) -> Vec<usize> {
     let mut lines = Vec::new();

@@ -98,9 +98,8 @@ impl<P: Protocol> Backlog<P> {
                 Pushed::Added
             }
             Class::Conflatable => {
-                if self.conflatable >= self.capacity
-                    && let Some(position) = self.last.get(&stream)
-                {
+                let is_full = self.conflatable >= self.capacity;
+                if let Some(position) = self.last.get(&stream).filter(|_| is_full) {
                     let held = self.market[(position - self.front) as usize]
                         .as_mut()
                         .expect("`last` points at entries that wait");

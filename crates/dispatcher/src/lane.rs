@@ -317,9 +317,7 @@ impl<P: Protocol> Lane<P> {
             (None, Outcome::Failed(fault)) => self.sinks.fault(&fault),
             (None, _) => {}
         }
-        if let Some((message, cause)) = dead
-            && class == Class::Critical
-        {
+        if let Some((message, cause)) = dead.filter(|_| class == Class::Critical) {
             self.sinks.dead_letter(message, &self.name, cause);
         }
     }

@@ -163,10 +163,8 @@ impl<M> Stream<M> {
 
     /// Lets everything below `number` pass.
     fn release_below(&mut self, number: u64, counts: &mut Counts, ready: &mut VecDeque<M>) {
-        while let Some(entry) = self.pending.first_entry()
-            && *entry.key() < number
-        {
-            let (number, message) = entry.remove_entry();
+        let later = self.pending.split_off(&number);
+        for (number, message) in std::mem::replace(&mut self.pending, later) {
             self.pass(number, message, counts, ready);
         }
     }

@@ -16,10 +16,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut pipeline = Pipeline::builder()
         .consumer(
             Consumer::new("quotes", |m: &Delivery| {
-                if let Message::Event(event) = &m.message
-                    && let Payload::TopOfBook(top) = &event.payload
-                {
-                    println!("{:?} bid {} ask {}", m.header().venue, top.bid.price, top.ask.price);
+                let Message::Event(event) = &m.message else { return };
+                if let Payload::TopOfBook(top) = &event.payload {
+                    let venue = m.header().venue;
+                    println!("{venue:?} bid {} ask {}", top.bid.price, top.ask.price);
                 }
             }),
             [Select::all().topic(Topic::TopOfBook)],

@@ -35,19 +35,17 @@ impl Repeats {
             return true;
         }
         self.order.push_back(identity);
-        if self.order.len() > self.capacity
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.known.remove(&oldest);
+        if self.order.len() > self.capacity {
+            let oldest = self.order.pop_front();
+            oldest.map(|oldest| self.known.remove(&oldest));
         }
         false
     }
 
     /// The message that was just asked about was handed back, and may come again.
     pub(crate) fn forget(&mut self, message: &Message) {
-        if let Some(identity) = Identity::of(message)
-            && self.order.back() == Some(&identity)
-        {
+        let identity = Identity::of(message);
+        if let Some(identity) = identity.filter(|identity| self.order.back() == Some(identity)) {
             self.order.pop_back();
             self.known.remove(&identity);
         }

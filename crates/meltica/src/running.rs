@@ -183,9 +183,9 @@ fn serve(
 }
 
 fn push(pipeline: &mut Pipeline, message: Message, refused: &mut Vec<Message>) {
-    if let Err(PushError::Cancelled(message)) = pipeline.push(message, Instant::now())
-        && message.is_critical()
-    {
-        refused.push(message);
+    if let Err(PushError::Cancelled(message)) = pipeline.push(message, Instant::now()) {
+        if message.is_critical() {
+            refused.push(message);
+        }
     }
 }

@@ -167,10 +167,8 @@ pub(crate) fn give_back<T>(mut held: Held<T>) {
     let (address, slot, generation) = (held.address(), held.index(), held.generation());
     let reset = catch_unwind(AssertUnwindSafe(|| (desk.reset)(held.get_mut())));
     let was_reset = reset.is_ok();
-    if let Err(payload) = reset
-        && let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload)))
-    {
-        // A payload that panics when dropped; that panic's own is left alone.
+    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(reset))) {
+        // The reset's payload panics when dropped; that panic's own is left alone.
         let _ = ManuallyDrop::new(again);
     }
     let debug = desk.is_debug();

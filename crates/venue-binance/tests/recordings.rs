@@ -30,11 +30,9 @@ fn replay(binance: &mut BinanceSpot, path: &Path) -> (u64, Vec<(EventKind, u64)>
             // A delta that waited for the snapshot keeps its own time.
             assert!(header.instrument == BTC && header.ingest_time <= ingest.time);
             counts.iter_mut().find(|(kind, _)| *kind == header.kind).expect("all are there").1 += 1;
-            if let Decoded::Event(event) = decoded
-                && event.header.kind == EventKind::Trade
-            {
-                assert!(last_trade == 0 || event.header.sequence == last_trade + 1);
-                last_trade = event.header.sequence;
+            if header.kind == EventKind::Trade {
+                assert!(last_trade == 0 || header.sequence == last_trade + 1);
+                last_trade = header.sequence;
             }
         });
         decoded.unwrap_or_else(|error| panic!("line {}: {error}", frame.line));

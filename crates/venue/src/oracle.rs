@@ -23,9 +23,7 @@ impl TopOracle {
 
     /// The best prices as of `update`, beside the book as it stands, if it can be trusted.
     pub fn top(&mut self, update: u64, top: TopOfBook, book: Option<&Book>) {
-        if let Some(book) = book
-            && book.header.sequence >= update
-        {
+        if let Some(book) = book.filter(|book| book.header.sequence >= update) {
             if book.header.sequence == update {
                 self.compare(top, book);
             }
@@ -42,11 +40,10 @@ impl TopOracle {
 
     /// The book, after an update.
     pub fn book(&mut self, book: &Book) {
-        while let Some((update, top)) = self.tops.front().copied()
-            && update <= book.header.sequence
-        {
+        let now = book.header.sequence;
+        while let Some((update, top)) = self.tops.front().copied().filter(|(at, _)| *at <= now) {
             self.tops.pop_front();
-            if update == book.header.sequence {
+            if update == now {
                 self.compare(top, book);
             }
         }

@@ -9,6 +9,7 @@ const PLANTED: &[(&str, &str, &str)] = &[
     ("`Instant::now`", "stats", "fn f() { let start = std::time::Instant::now(); }"),
     ("`SystemTime::now`", "consumer", "fn f() { stamp.unwrap_or_else(SystemTime::now) }"),
     ("`.elapsed()`", "venue", "fn f(start: Instant) { start.elapsed().as_nanos() }"),
+    ("let chain", "venue", "fn f() { if let Some(x) = y && x > 0 { g() } }"),
     ("`thread::spawn`", "dispatcher", "fn f() { std::thread::spawn(move || run()); }"),
     ("`env::var`", "recycler", "fn f() { std::env::var(\"SIZE\") }"),
     ("`env::var_os`", "dispatcher", "fn f() { env::var_os(\"HOME\") }"),
