@@ -187,11 +187,20 @@ fn message_of(payload: Box<dyn Any + Send>) -> String {
             None => "a payload that is no text".to_owned(),
         },
     };
-    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-        // The payload of the payload's own panic is left alone: it might go on for ever.
-        let _ = ManuallyDrop::new(again);
-    }
+    drop_payload(payload);
     message
+}
+
+/// Drops a panic's payload, which may panic in turn, and so on: what still does after a few rounds
+/// is left alone.
+fn drop_payload(mut payload: Box<dyn Any + Send>) {
+    for _ in 0..4 {
+        match catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+            Ok(()) => return,
+            Err(again) => payload = again,
+        }
+    }
+    let _ = ManuallyDrop::new(payload);
 }
 
 impl<I: Inspect> fmt::Debug for Consumer<I> {

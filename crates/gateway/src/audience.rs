@@ -15,10 +15,7 @@ use meltica::{
 };
 use twox_hash::XxHash64;
 
-use crate::{
-    clock::Clock,
-    ledger::{Comparison, Ledger},
-};
+use crate::{clock::Clock, ledger::Ledger, summary::Critical};
 
 /// The longest latency told apart from longer ones, in nanoseconds: ten minutes.
 const LONGEST_NS: u64 = 600_000_000_000;
@@ -101,11 +98,6 @@ impl Audience {
         (audience, builder)
     }
 
-    /// How many there are.
-    pub(crate) fn len(&self) -> u64 {
-        self.members.len() as u64
-    }
-
     /// The hash of all that each consumer saw, in its order.
     pub(crate) fn content(&self) -> BTreeMap<String, String> {
         self.each(|name, seen| (name.to_owned(), format!("{:016x}", seen.content.finish())))
@@ -113,15 +105,17 @@ impl Audience {
             .collect()
     }
 
-    /// Each consumer's ledger beside the publishers', added up.
-    pub(crate) fn compare(&self, published: &mut Ledger) -> Comparison {
-        let mut sum = Comparison::default();
+    /// Each consumer's ledger beside the publishers', added up; all of them want every critical
+    /// message.
+    pub(crate) fn critical(&self, mut published: Ledger) -> Critical {
+        let expected = published.len() * self.members.len() as u64;
+        let mut critical = Critical { published: published.len(), expected, ..Critical::default() };
         for one in self.each(|_, seen| published.compare(&mut seen.ledger)) {
-            sum.delivered += one.delivered;
-            sum.lost += one.lost;
-            sum.repeated += one.repeated;
+            critical.delivered += one.delivered;
+            critical.lost += one.lost;
+            critical.repeated += one.repeated;
         }
-        sum
+        critical
     }
 
     /// Every latency that was measured.

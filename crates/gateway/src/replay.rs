@@ -23,7 +23,7 @@ use crate::{
     cli::{ReplayArgs, Venue},
     clock::Clock,
     ledger::Ledger,
-    summary::{Critical, Summary},
+    summary::Summary,
     threads,
 };
 
@@ -116,17 +116,10 @@ pub(crate) fn replay(args: &ReplayArgs) -> Result<Summary, ReplayError> {
         return Err(ReplayError::NothingUnderstood { file, frames, line, cause });
     }
     let end = pipeline.shutdown(Duration::from_secs(60));
-    let critical = audience.compare(&mut published);
     Ok(Summary {
         frames: Some(done),
         frames_malformed: Some(faults.count),
-        critical: Critical {
-            published: published.len(),
-            expected: published.len() * audience.len(),
-            delivered: critical.delivered,
-            lost: critical.lost,
-            repeated: critical.repeated,
-        },
+        critical: audience.critical(published),
         threads_leaked: baseline.leaked(),
         heap_allocations_after_warmup: allocations,
         book: venue.stats().into(),

@@ -25,7 +25,7 @@ use crate::{
     clock::{self, Clock},
     interrupt::Interrupt,
     ledger::Ledger,
-    summary::{Critical, Summary},
+    summary::Summary,
     threads,
 };
 
@@ -118,15 +118,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<Summary, RunError> {
     for name in &end.stuck {
         eprintln!("{name} would not end and was left behind");
     }
-    let critical = audience.compare(&mut published);
     Ok(Summary {
-        critical: Critical {
-            published: published.len(),
-            expected: published.len() * audience.len(),
-            delivered: critical.delivered,
-            lost: critical.lost,
-            repeated: critical.repeated,
-        },
+        critical: audience.critical(published),
         dead_letters: dead_letters.load(Relaxed),
         threads_leaked: baseline.leaked(),
         heap_allocations_after_warmup: allocations,

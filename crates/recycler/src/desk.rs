@@ -1,6 +1,7 @@
 //! Where objects are handed out and taken back: the one return path of a pool.
 
 use std::{
+    any::Any,
     mem::ManuallyDrop,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
@@ -167,9 +168,8 @@ pub(crate) fn give_back<T>(mut held: Held<T>) {
     let (address, slot, generation) = (held.address(), held.index(), held.generation());
     let reset = catch_unwind(AssertUnwindSafe(|| (desk.reset)(held.get_mut())));
     let was_reset = reset.is_ok();
-    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(reset))) {
-        // The reset's payload panics when dropped; that panic's own is left alone.
-        let _ = ManuallyDrop::new(again);
+    if let Err(payload) = reset {
+        drop_payload(payload);
     }
     let debug = desk.is_debug();
     if debug {
@@ -195,6 +195,18 @@ pub(crate) fn give_back<T>(mut held: Held<T>) {
     if free.waiting > 0 {
         desk.came_home.notify_one();
     }
+}
+
+/// Drops a panic's payload, which may panic in turn, and so on: what still does after a few rounds
+/// is left alone.
+fn drop_payload(mut payload: Box<dyn Any + Send>) {
+    for _ in 0..4 {
+        match catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+            Ok(()) => return,
+            Err(again) => payload = again,
+        }
+    }
+    let _ = ManuallyDrop::new(payload);
 }
 
 /// A desk whose objects are of no matter: what a [`Recycler`](crate::Recycler) sees of its pools.
