@@ -253,7 +253,11 @@ impl<P: Protocol> Lane<P> {
     /// Runs what is not ours, where a panic must end nothing but itself.
     fn contain(&self, what: &str, call: impl FnOnce()) {
         if let Err(payload) = catch_unwind(AssertUnwindSafe(call)) {
-            tracing::error!(consumer = &*self.name, panic = message_of(payload), "{what}");
+            let panic = message_of(payload);
+            // Who listens to the log may panic too.
+            let _ = catch_unwind(AssertUnwindSafe(|| {
+                tracing::error!(consumer = &*self.name, panic, "{what}");
+            }));
         }
     }
 

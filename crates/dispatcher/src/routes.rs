@@ -36,6 +36,9 @@ impl<P: Protocol> Routes<P> {
     pub fn subscribe(&self, subscription: Subscription<P>) -> Result<LaneId, SubscribeError> {
         let Subscription { name, routes, handler, current_state, capacity } = subscription;
         let shared = &self.shared;
+        if name.trim().is_empty() {
+            return Err(SubscribeError::NoName);
+        }
         if routes.is_empty() {
             return Err(SubscribeError::NoRoute { name });
         }
@@ -251,8 +254,11 @@ impl<P: Protocol> fmt::Debug for Subscription<P> {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SubscribeError {
+    /// It has no name to be told of by.
+    #[error("the consumer has no name")]
+    NoName,
     /// It wants nothing.
-    #[error("consumer `{name}` has no route; add one with `to`")]
+    #[error("consumer `{name}` has no route, and so would get nothing; give it one")]
     NoRoute {
         /// The consumer.
         name: String,

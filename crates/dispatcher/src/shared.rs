@@ -76,7 +76,11 @@ impl<P: Protocol> Sinks<P> {
 
 fn contain(sink: &str, call: impl FnOnce()) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(call)) {
-        tracing::error!(panic = message_of(payload), "the {sink} sink panicked");
+        let panic = message_of(payload);
+        // Who listens to the log may panic too.
+        let _ = catch_unwind(AssertUnwindSafe(|| {
+            tracing::error!(panic, "the {sink} sink panicked");
+        }));
     }
 }
 

@@ -35,7 +35,12 @@ fn what_cannot_be_subscribed_says_why() {
     let routes = dispatcher.routes();
     let subscription = || Subscription::<Test>::new("a", |_: Delivery<Message>| ());
     let refused = |subscription| routes.subscribe(subscription).unwrap_err().to_string();
-    assert_eq!(refused(subscription()), "consumer `a` has no route; add one with `to`");
+    assert_eq!(
+        refused(subscription()),
+        "consumer `a` has no route, and so would get nothing; give it one"
+    );
+    let nameless = Subscription::<Test>::new(" ", |_: Delivery<Message>| ()).to(Route::All);
+    assert_eq!(refused(nameless), "the consumer has no name");
     let stateful = subscription().to(Route::All).with_current_state();
     assert!(refused(stateful).contains("keep_current_state(true)"));
     assert!(refused(subscription().to(Route::All).capacity(0)).contains("room for no message"));

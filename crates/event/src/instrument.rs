@@ -42,7 +42,8 @@ impl FromStr for Instrument {
         let mut parts = text.split('-');
         let mut at = 0;
         let mut currency = |what| {
-            let part = parts.next().ok_or(ParseInstrumentError::Missing { what, at })?;
+            let part =
+                parts.next().ok_or(ParseInstrumentError::Missing { what, at: text.len() })?;
             let parsed = parse_currency(part, what, at);
             at += part.len() + 1;
             parsed
@@ -126,7 +127,9 @@ pub enum ParseInstrumentError {
         at: usize,
     },
     /// Something other than an upper-case letter or a digit.
-    #[error("byte {at}, in the {what}, is neither an upper-case letter nor a digit")]
+    #[error(
+        "byte {at}, in the {what}, is neither an upper-case letter nor a digit; write BASE-QUOTE, as BTC-USDT"
+    )]
     BadCharacter {
         /// Which currency.
         what: &'static str,

@@ -118,7 +118,7 @@ fn cq_04_a_malformed_instrument_says_what_is_wrong_and_at_which_byte() {
     let (base, quote) = ("base currency", "quote currency");
     let cases: &[(&str, E)] = &[
         ("", E::Missing { what: base, at: 0 }),
-        ("BTC", E::Missing { what: quote, at: 4 }),
+        ("BTC", E::Missing { what: quote, at: 3 }),
         ("BTC-", E::Missing { what: quote, at: 4 }),
         ("btc-USDT", E::BadCharacter { what: base, at: 0 }),
         ("BTC-US/T", E::BadCharacter { what: quote, at: 6 }),
@@ -134,7 +134,7 @@ fn cq_04_a_malformed_instrument_says_what_is_wrong_and_at_which_byte() {
     }
     assert!("BTC-USDT-20240229".parse::<Instrument>().is_ok());
     let error = "BTC".parse::<Instrument>().unwrap_err().to_string();
-    assert_eq!(error, "the quote currency is missing at byte 4; write BASE-QUOTE, as BTC-USDT");
+    assert_eq!(error, "the quote currency is missing at byte 3; write BASE-QUOTE, as BTC-USDT");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use meltica::event::Instrument;
 ///
 /// Without a command: `run`.
 #[derive(Debug, Parser)]
-#[command(version, args_conflicts_with_subcommands = true)]
+#[command(name = "meltica", version, args_conflicts_with_subcommands = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
@@ -26,7 +26,7 @@ pub(crate) enum Command {
 #[derive(Args, Clone, Debug)]
 pub(crate) struct RunArgs {
     /// Stop after this long, as `10s` or `1h 30m`; without it, on Ctrl-C.
-    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration, allow_hyphen_values = true)]
     pub(crate) duration: Option<Duration>,
     /// Events per second, over all venues.
     #[arg(long, value_name = "EVENTS", default_value_t = 15_000, value_parser = clap::value_parser!(u32).range(1..=2_000_000))]

@@ -14,6 +14,7 @@ mod interrupt;
 mod ledger;
 mod replay;
 mod run;
+mod say;
 mod summary;
 mod threads;
 
@@ -24,6 +25,7 @@ use tracing::level_filters::LevelFilter;
 
 use crate::{
     cli::{Cli, Command},
+    say::say,
     summary::Summary,
 };
 
@@ -33,6 +35,8 @@ fn main() -> ExitCode {
         .with_max_level(LevelFilter::INFO)
         .with_target(false)
         .with_writer(std::io::stderr)
+        // It would be told on stderr too, and panic.
+        .log_internal_errors(false)
         .init();
     let (json, outcome) = match cli.command {
         None => (cli.run.json, run::run(&cli.run).map_err(|error| error.to_string())),
@@ -41,10 +45,11 @@ fn main() -> ExitCode {
             (args.json, replay::replay(&args).map_err(|error| error.to_string()))
         }
     };
-    match outcome.and_then(|summary| print(&summary, json)) {
+    let outcome = outcome.and_then(|summary| print(&summary, json).and(summary.verdict()));
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            say(format_args!("error: {error}"));
             ExitCode::FAILURE
         }
     }

@@ -23,6 +23,7 @@ use crate::{
     cli::{ReplayArgs, Venue},
     clock::Clock,
     ledger::Ledger,
+    say::say,
     summary::Summary,
     threads,
 };
@@ -38,7 +39,8 @@ pub(crate) enum ReplayError {
     #[error("{0}")]
     NotOnSpot(#[from] NotOnSpot),
     #[error(
-        "{file}: none of its {frames} frames was understood as traffic of this symbol; the first, line {line}: {cause}"
+        "{file}: none of its {frames} frames was understood as this symbol's; line {line}: {cause} \
+         (a line is: nanoseconds since 1970, a blank, and the frame as JSON)"
     )]
     NothingUnderstood { file: String, frames: u64, line: u64, cause: String },
 }
@@ -182,6 +184,6 @@ impl Faults {
     /// A frame was understood.
     fn tell(&mut self) {
         self.understood = true;
-        self.untold.drain(..).for_each(|text| eprintln!("{text}"));
+        self.untold.drain(..).for_each(say);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashSet,
-    io::{self, IsTerminal, Write},
+    io::{self, IsTerminal},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -25,6 +25,7 @@ use crate::{
     clock::{self, Clock},
     interrupt::Interrupt,
     ledger::Ledger,
+    say::{say, say_in_place},
     summary::Summary,
     threads,
 };
@@ -77,7 +78,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Summary, RunError> {
     let builder = Pipeline::builder().lane_capacity(LANE_CAPACITY).fault_sink(move |fault| {
         // Each consumer's first failure is told, all are counted.
         if told.lock().unwrap_or_else(PoisonError::into_inner).insert(Arc::clone(&fault.consumer)) {
-            eprintln!("{fault} (told once, counted always)");
+            say(format_args!("{fault} (told once, counted always)"));
         }
     });
     let builder = builder.dead_letter_sink(move |_| {
@@ -116,7 +117,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Summary, RunError> {
     let elapsed = start.elapsed();
     let end = running.shutdown(DRAIN).ok_or(RunError::CoreGone)?;
     for name in &end.stuck {
-        eprintln!("{name} would not end and was left behind");
+        say(format_args!("{name} would not end and was left behind"));
     }
     Ok(Summary {
         critical: audience.critical(published),
@@ -187,7 +188,6 @@ fn watch(running: &Running, args: &RunArgs, start: Instant, interrupt: &Interrup
     let warm = start + args.duration.map_or(Duration::from_secs(5), |duration| duration / 5);
     let mut baseline = None;
     let mut next = start + Duration::from_secs(1);
-    // Locked line by line: a consumer that has something to say must not wait for the end.
     let in_place = io::stderr().is_terminal();
     loop {
         let now = Instant::now();
@@ -207,7 +207,7 @@ fn watch(running: &Running, args: &RunArgs, start: Instant, interrupt: &Interrup
     }
     let after = baseline.map(|before| allocations::count() - before);
     if in_place {
-        eprintln!();
+        say("");
     }
     after
 }
@@ -226,8 +226,9 @@ fn progress(running: &Running, start: Instant, in_place: bool) {
         sum(|lane| lane.dropped),
         sum(|lane| lane.failed),
     );
-    // Who does not look misses nothing.
-    let mut out = io::stderr().lock();
-    let _ = if in_place { write!(out, "\r{line}") } else { writeln!(out, "{line}") };
-    let _ = out.flush();
+    if in_place {
+        say_in_place(format_args!("\r{line}"));
+    } else {
+        say(line);
+    }
 }

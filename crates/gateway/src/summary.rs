@@ -5,6 +5,8 @@ use meltica::{End, recycler};
 use meltica_venue::VenueStats;
 use serde::Serialize;
 
+use crate::say::say;
+
 /// What happened, all told. A field that was not measured is null; every other was counted where it
 /// happened.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -21,6 +23,14 @@ pub(crate) struct Summary {
     pub(crate) deliveries: u64,
     /// Of these, filtered by version or policy.
     pub(crate) filtered: u64,
+    /// Events that nobody wanted.
+    pub(crate) unrouted: u64,
+    /// Events that came after a newer one of their stream, and went no further.
+    pub(crate) late: u64,
+    /// Critical messages that came again, and went no further.
+    pub(crate) repeats: u64,
+    /// Gaps in dense streams that were given up.
+    pub(crate) order_gaps: u64,
     /// Messages folded into others of their stream for consumers that lagged.
     pub(crate) conflated: u64,
     /// Messages that some consumer should have had and did not get.
@@ -41,7 +51,7 @@ pub(crate) struct Summary {
     pub(crate) heap_allocations_after_warmup: Option<u64>,
     pub(crate) book: BookCheck,
     /// For each consumer, a hash of all it got, in its order, without trace ids, versions and times
-    /// of receipt.
+    /// of receipt. Two replays of one file have the same; a run's threads interleave as they will.
     pub(crate) content_hash: BTreeMap<String, String>,
     pub(crate) latency_ns: Latency,
     pub(crate) events_per_second: f64,
@@ -118,6 +128,10 @@ impl From<Histogram<u64>> for Latency {
 impl Summary {
     /// What a pipeline's end tells by itself.
     pub(crate) fn of(end: &End, events: u64, elapsed: Duration) -> Self {
+        let leaks = end.leaks();
+        if !leaks.is_clean() {
+            say(&leaks);
+        }
         let stats = &end.stats;
         let lanes = &stats.dispatcher.lanes;
         let elapsed_s = elapsed.as_secs_f64();
@@ -133,6 +147,10 @@ impl Summary {
         Self {
             events,
             deliveries: lanes.iter().map(|lane| lane.delivered).sum(),
+            unrouted: stats.dispatcher.unrouted,
+            late: stats.dispatcher.late,
+            repeats: stats.repeated,
+            order_gaps: stats.dispatcher.gaps,
             filtered: stats.consumers.iter().map(|c| c.stats.filtered).sum(),
             conflated: lanes.iter().map(|lane| lane.folded).sum(),
             dropped: lanes.iter().map(|lane| lane.dropped + lane.discarded).sum(),
@@ -140,11 +158,27 @@ impl Summary {
             consumer_panics: panics,
             pool,
             pools,
-            leases_outstanding: end.leaks().count(),
+            leases_outstanding: leaks.count(),
             events_per_second: if elapsed_s > 0.0 { events as f64 / elapsed_s } else { 0.0 },
             elapsed_s,
             ..Self::default()
         }
+    }
+
+    /// What a program that calls this one must not overlook.
+    pub(crate) fn verdict(&self) -> Result<(), String> {
+        let wrong = [
+            (self.critical.lost, "critical messages lost"),
+            (self.critical.repeated, "critical messages repeated"),
+            (self.leases_outstanding, "leases outstanding"),
+            (self.threads_leaked.unwrap_or(0), "threads leaked"),
+        ];
+        let wrong: Vec<_> = wrong
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, what)| format!("{count} {what}"))
+            .collect();
+        if wrong.is_empty() { Ok(()) } else { Err(wrong.join(", ")) }
     }
 
     /// One JSON object.
@@ -176,6 +210,10 @@ impl fmt::Display for Summary {
         row("events", format!("{events} in {:.2} s, {rate} per second", self.elapsed_s))?;
         let filtered = grouped(self.filtered);
         row("deliveries", format!("{}, {filtered} filtered", grouped(self.deliveries)))?;
+        let [unrouted, late, repeats, gaps] =
+            [self.unrouted, self.late, self.repeats, self.order_gaps].map(grouped);
+        row("not routed", format!("{unrouted} unwanted, {late} late, {repeats} repeats"))?;
+        row("order", format!("{gaps} gaps given up"))?;
         let (conflated, dropped) = (grouped(self.conflated), grouped(self.dropped));
         row("gave way", format!("{conflated} conflated, {dropped} dropped"))?;
         let Critical { published, expected, delivered, lost, repeated } = self.critical;
@@ -206,7 +244,7 @@ impl fmt::Display for Summary {
         let Latency { p50, p99, p999, max } = self.latency_ns;
         let of = |ns: Option<u64>| ns.map_or("-".to_owned(), duration);
         row(
-            "latency",
+            "latency, all",
             format!("p50 {}, p99 {}, p99.9 {}, max {}", of(p50), of(p99), of(p999), of(max)),
         )?;
         let PoolUse { capacity, peak, heap_fallbacks } = self.pool;

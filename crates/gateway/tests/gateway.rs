@@ -67,7 +67,7 @@ fn without_a_command_it_runs_and_ends_in_a_table_and_debug_mode_says_so() {
         .output()
         .unwrap();
     let stdout = String::from_utf8_lossy(&output.stdout);
-    for row in ["events ", "critical ", "0 lost, 0 repeated", "leases outstanding   0", "latency "]
+    for row in ["events ", "critical ", "0 lost, 0 repeated", "leases outstanding   0", "latency, all "]
     {
         assert!(stdout.contains(row), "{row}: {stdout}");
     }
@@ -76,29 +76,49 @@ fn without_a_command_it_runs_and_ends_in_a_table_and_debug_mode_says_so() {
     assert!(stderr.contains(line), "{stderr}");
 }
 
+/// Starts a run, waits until it shows progress, and sends it a signal.
 #[cfg(unix)]
-#[test]
-fn ctrl_c_ends_a_run_cleanly() {
+fn signalled(signal: &str) -> Value {
+    use std::io::{BufRead, BufReader, Read};
+
     let mut child = Command::new(env!("CARGO_BIN_EXE_meltica"))
         .args(["run", "--json"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .unwrap();
-    // The first line of progress tells that it runs.
-    let mut stderr = std::io::BufReader::new(child.stderr.take().unwrap());
-    std::io::BufRead::read_line(&mut stderr, &mut String::new()).unwrap();
+        .expect("it can be started");
+    let mut stderr = BufReader::new(child.stderr.take().expect("it is piped"));
+    stderr.read_line(&mut String::new()).expect("a line of progress");
     let id = child.id().to_string();
-    assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    let sent = Command::new("kill").args([signal, &id]).status().expect("there is a kill");
+    assert!(sent.success());
     // What it says from now on must have somewhere to go.
-    let rest = std::io::Read::read_to_string(&mut stderr, &mut String::new());
-    let output = child.wait_with_output().unwrap();
-    assert!(rest.is_ok());
+    stderr.read_to_string(&mut String::new()).expect("text");
+    summary(&child.wait_with_output().expect("it ends"))
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_and_a_polite_kill_end_a_run_cleanly() {
+    for signal in ["-INT", "-TERM"] {
+        let summary = signalled(signal);
+        let (lost, out) = (&summary["critical"]["lost"], &summary["leases_outstanding"]);
+        assert_eq!((lost, out), (&0.into(), &0.into()), "{signal}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_run_does_not_depend_on_anybody_reading_what_it_says() {
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_meltica"))
+        .args(["--for", "1500ms", "--json"])
+        .stderr(full)
+        .output()
+        .unwrap();
     let summary = summary(&output);
-    assert_eq!(
-        (&summary["critical"]["lost"], &summary["leases_outstanding"]),
-        (&0.into(), &0.into())
-    );
+    assert!(summary["consumer_panics"].as_u64().unwrap() > 0);
+    assert_eq!(summary["critical"]["delivered"], summary["critical"]["expected"]);
 }
 
 #[test]
@@ -165,6 +185,18 @@ fn frames_that_are_not_understood_are_counted_told_once_and_skipped() {
 }
 
 #[test]
+fn events_that_come_too_late_are_accounted_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("twice.txt");
+    let once = fs::read_to_string(small_recording()).unwrap();
+    fs::write(&path, format!("{once}{once}")).unwrap();
+    let summary = summary(&replay(&path));
+    let of = |field: &str| summary[field].as_u64().unwrap();
+    assert!(of("late") > 0, "trades and quotes come again");
+    assert_eq!(of("events"), of("deliveries") / 2 + of("late") + of("unrouted") + of("repeats"));
+}
+
+#[test]
 fn bad_input_ends_with_one_clear_message_and_nothing_half_done() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
@@ -194,7 +226,10 @@ fn bad_input_ends_with_one_clear_message_and_nothing_half_done() {
 
     fs::write(path("other"), "17 {\"a\":1}\n").unwrap();
     let message = of(&path("other"), &btc);
-    assert!(message.contains("none of its 1 frames was understood as"), "{message}");
+    assert!(
+        message.contains("none of its 1 frames was understood as this symbol's; line 1: "),
+        "{message}"
+    );
 
     let message = of(&path("empty"), &["--symbol", "btcusdt"]);
     assert!(

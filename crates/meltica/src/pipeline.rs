@@ -214,6 +214,10 @@ impl Pipeline {
 
     /// Gives a message its trace id; true if it is a repeat.
     fn admit(&mut self, message: &mut Message) -> bool {
+        if let Message::Event(event) = message {
+            // Whoever writes a payload in place need not think of the header.
+            event.header.kind = event.payload.kind();
+        }
         if message.header().trace == TraceId::ABSENT {
             message.header_mut().trace = TraceId(self.next_trace);
             self.next_trace += 1;

@@ -131,6 +131,20 @@ fn consumers_get_what_they_select() {
 }
 
 #[test]
+fn a_payload_written_in_place_has_its_kind_in_the_header() {
+    let seen = Arc::new(Mutex::new(vec![]));
+    let mine = Arc::clone(&seen);
+    let note = move |m: &Delivery| mine.lock().expect("no panic").push(m.header().kind);
+    let mut pipeline =
+        stepped().consumer(Consumer::new("a", note), [Select::all()]).build().unwrap();
+    let mut event = pipeline.pools().events.try_lease().unwrap();
+    event.payload = Payload::TopOfBook(TopOfBook::default());
+    pipeline.push(event.into(), Instant::now()).unwrap();
+    run_all(&mut pipeline);
+    assert_eq!(*seen.lock().unwrap(), [EventKind::TopOfBook]);
+}
+
+#[test]
 fn fr_013_an_exact_repeat_of_a_critical_message_is_delivered_once() {
     let (seen, consumer) = recorder("a");
     let mut pipeline =

@@ -48,6 +48,9 @@ impl Recording {
     pub fn open(path: &Path) -> Result<Self, RecordingError> {
         let failed = |cause| RecordingError { path: path.to_owned(), line: 0, cause };
         let mut file = File::open(path).map_err(|error| failed(Cause::Io(error)))?;
+        if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
+            return Err(failed(Cause::NotAFile));
+        }
         let mut magic = [0; 2];
         let compressed = match file.read_exact(&mut magic) {
             Ok(()) => magic == [0x1f, 0x8b],
@@ -150,6 +153,8 @@ impl std::fmt::Display for Line {
 enum Cause {
     #[error("{0}")]
     Io(#[source] io::Error),
+    #[error("this is no regular file; a recording is read twice, so a pipe will not do")]
+    NotAFile,
     #[error("the compressed file ends in the middle; copy it again")]
     Truncated,
     #[error("there is no frame in it; a line is: nanoseconds since 1970, a blank, JSON")]

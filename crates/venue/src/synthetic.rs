@@ -3,7 +3,7 @@ use std::fmt::Write;
 use fastrand::Rng;
 use meltica_event::{
     Book, Control, Event, EventKind, ExecReport, ExecType, Header, InstrumentId, Level, Numbering,
-    OrderStatus, Payload, Price, Quantity, Side, Text, TopOfBook, Trade, VenueId,
+    OrderStatus, Payload, Price, Quantity, Side, Text, Timestamp, TopOfBook, Trade, VenueId,
 };
 use meltica_recycler::{Pool, Recycler};
 
@@ -13,6 +13,8 @@ use crate::{Decoded, Ingest};
 const DEPTH: i64 = 10;
 /// The distance between its levels, in units of [`Price`]: a cent.
 const TICK: i64 = 10_000_000;
+/// When a synthetic exchange opens: 2026-01-01. Its clock goes on by a millisecond an event.
+const EPOCH: i64 = 1_767_225_600_000_000_000;
 /// A snapshot comes again after so many deltas.
 const SNAPSHOT_EVERY: u64 = 500;
 
@@ -58,6 +60,8 @@ pub struct Synthetic {
     markets: Vec<Market>,
     rng: Rng,
     pools: SyntheticPools,
+    /// Events made so far.
+    made: i64,
     orders: u64,
     commands: u64,
 }
@@ -101,11 +105,12 @@ impl Synthetic {
             })
             .collect();
         assert!(!markets.is_empty(), "a venue without instruments has nothing to say");
-        Self { venue, markets, rng, pools, orders: 0, commands: 0 }
+        Self { venue, markets, rng, pools, made: 0, orders: 0, commands: 0 }
     }
 
     /// The next event. Objects that the pools cannot give come from the heap.
     pub fn next(&mut self, ingest: Ingest) -> Decoded {
+        self.made += 1;
         let index = self.rng.usize(..self.markets.len());
         let market = &mut self.markets[index];
         if !market.started {
@@ -127,7 +132,7 @@ impl Synthetic {
         Header {
             instrument: self.markets[index].instrument,
             venue: self.venue,
-            exchange_time: ingest.time,
+            exchange_time: Timestamp::from_nanos(EPOCH + self.made * 1_000_000),
             ingest_time: ingest.time,
             ingest_mono_ns: ingest.mono_ns,
             ..Header::default()

@@ -9,6 +9,16 @@ fn numbers_are_grouped_and_times_have_a_unit() {
 }
 
 #[test]
+fn what_must_not_be_overlooked_is_an_error() {
+    let mut summary = Summary::default();
+    assert_eq!(summary.verdict(), Ok(()));
+    summary.critical.lost = 2;
+    summary.threads_leaked = Some(1);
+    let verdict = summary.verdict();
+    assert_eq!(verdict, Err("2 critical messages lost, 1 threads leaked".to_owned()));
+}
+
+#[test]
 fn what_was_not_measured_is_null_and_said_so() {
     let summary = Summary::default();
     let json: serde_json::Value = serde_json::from_str(&summary.json()).unwrap();
