@@ -67,7 +67,8 @@ fn without_a_command_it_runs_and_ends_in_a_table_and_debug_mode_says_so() {
         .output()
         .unwrap();
     let stdout = String::from_utf8_lossy(&output.stdout);
-    for row in ["events ", "critical ", "0 lost, 0 repeated", "leases outstanding   0", "latency, all "]
+    for row in
+        ["events ", "critical ", "0 lost, 0 repeated", "leases outstanding   0", "latency, all "]
     {
         assert!(stdout.contains(row), "{row}: {stdout}");
     }
