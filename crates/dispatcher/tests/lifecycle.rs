@@ -352,8 +352,12 @@ fn a_critical_message_taken_at_the_last_moment_is_delivered_or_handed_back() {
             dispatcher.publish(message(1, Class::Critical, number), Instant::now()).unwrap();
         }
         let end = dispatcher.shutdown(Duration::from_micros(round % 60));
-        let delivered = seen.lock().unwrap().len();
-        assert_eq!(delivered + end.undelivered.len(), 4, "round {round}");
+        let back = end.undelivered.len();
+        // The call in progress goes on, should its thread not have had its turn within the grace.
+        while !end.stuck.is_empty() && seen.lock().unwrap().len() + back < 4 {
+            std::thread::yield_now();
+        }
+        assert_eq!(seen.lock().unwrap().len() + back, 4, "round {round}");
         assert!(letters.lock().unwrap().is_empty());
     }
 }
