@@ -84,7 +84,7 @@ pub(crate) fn replay(args: &ReplayArgs) -> Result<Summary, ReplayError> {
                 file,
                 line,
                 ("frame", "no time"),
-                "the line does not begin with nanoseconds",
+                "the line does not begin with a time in nanoseconds since 1970",
             );
             continue;
         };

@@ -167,7 +167,7 @@ fn frames_that_are_not_understood_are_counted_told_once_and_skipped() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("mixed.txt");
     let good = fs::read_to_string(small_recording()).unwrap();
-    let bad = "17 {\"stream\":\"btcusdt@kline_1m\",\"data\":{}}\n17 {broken\n18 {broken\nno time\n";
+    let bad = "1700000000000000017 {\"stream\":\"btcusdt@kline_1m\",\"data\":{}}\n1700000000000000017 {broken\n1700000000000000018 {broken\n1700000000017 {}\n";
     fs::write(&path, format!("{bad}{good}{bad}")).unwrap();
     let output = replay(&path);
     let summary = summary(&output);
@@ -182,7 +182,9 @@ fn frames_that_are_not_understood_are_counted_told_once_and_skipped() {
         stderr.contains("mixed.txt, line 2: binance frame: column 2: key must be a string"),
         "{stderr}"
     );
-    assert!(stderr.contains("mixed.txt, line 4: the line does not begin with nanoseconds"));
+    assert!(stderr.contains(
+        "mixed.txt, line 4: the line does not begin with a time in nanoseconds since 1970"
+    ));
 }
 
 #[test]

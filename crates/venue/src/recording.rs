@@ -11,6 +11,10 @@ use meltica_event::Timestamp;
 /// levels a side) have a few hundred thousand bytes.
 const MAX_LINE: u64 = 16 << 20;
 
+/// 1973 in nanoseconds; in microseconds or milliseconds, the year 5138 and later. What is less is in
+/// another unit than this.
+const FIRST_NANOS: i64 = 100_000_000_000_000_000;
+
 /// Recorded frames, one a line: the time of receipt in nanoseconds since 1970, a blank, and the
 /// frame as it came (the format of hftbacktest). Plain or compressed by gzip.
 pub struct Recording {
@@ -25,8 +29,9 @@ pub struct Recording {
 pub struct Frame<'a> {
     /// Its line in the file, from 1.
     pub line: u64,
-    /// When it was received; `None` if the line does not begin with a time: then it is malformed,
-    /// and `bytes` is the whole line.
+    /// When it was received; `None` if the line does not begin with a time in nanoseconds since 1970
+    /// (after 1973; what is less is another unit): then it is malformed, and `bytes` is the whole
+    /// line.
     pub received: Option<Timestamp>,
     /// The frame.
     pub bytes: &'a [u8],
@@ -114,8 +119,9 @@ impl Recording {
         }
         let text = self.text.trim_ascii();
         let timed = text.iter().position(|byte| *byte == b' ').and_then(|blank| {
-            let time = std::str::from_utf8(&text[..blank]).ok()?.parse().ok()?;
-            Some((Timestamp::from_nanos(time), text[blank..].trim_ascii()))
+            let time: i64 = std::str::from_utf8(&text[..blank]).ok()?.parse().ok()?;
+            let time = (time >= FIRST_NANOS).then_some(Timestamp::from_nanos(time))?;
+            Some((time, text[blank..].trim_ascii()))
         });
         let (received, bytes) = match timed {
             Some((received, bytes)) => (Some(received), bytes),

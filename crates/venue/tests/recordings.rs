@@ -19,7 +19,8 @@ fn error(path: &Path) -> String {
 
 #[test]
 fn frames_are_read_in_order_with_their_times_plain_or_compressed() {
-    let text = b"17 {\"a\":1}\n\n   \nno time here\n18   {\"b\":2}";
+    let text =
+        b"1700000000000000017 {\"a\":1}\n\n   \n1700000000017 {}\n1700000000000000018   {\"b\":2}";
     let folder = tempfile::tempdir().unwrap();
     for (name, bytes) in [("plain", text.to_vec()), ("compressed.gz", gzip(text))] {
         let path = folder.path().join(name);
@@ -30,12 +31,12 @@ fn frames_are_read_in_order_with_their_times_plain_or_compressed() {
         while let Some(frame) = recording.next_frame().unwrap() {
             frames.push((frame.line, frame.received, frame.bytes.to_vec()));
         }
-        let at = |nanos| Some(Timestamp::from_nanos(nanos));
+        let at = |nanos: i64| Some(Timestamp::from_nanos(1_700_000_000_000_000_000 + nanos));
         assert_eq!(
             frames,
             [
                 (1, at(17), b"{\"a\":1}".to_vec()),
-                (4, None, b"no time here".to_vec()),
+                (4, None, b"1700000000017 {}".to_vec()),
                 (5, at(18), b"{\"b\":2}".to_vec()),
             ]
         );
