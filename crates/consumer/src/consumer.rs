@@ -126,10 +126,13 @@ impl<I: Inspect> Consumer<I> {
                     Ok(())
                 });
                 if !critical && held.is_some() {
-                    let _ = isolated(|| {
+                    let dropped = isolated(|| {
                         held = None;
                         Ok(())
                     });
+                    if let Err(Failure::Panic(payload)) = dropped {
+                        drop_payload(payload);
+                    }
                 }
                 (result, held)
             }

@@ -134,6 +134,13 @@ impl<P: Protocol> Backlog<P> {
         self.missed.entry(stream).or_default().dropped += 1;
     }
 
+    /// A message that was taken had no effect on its consumer after all: the next popped of its
+    /// stream is to say so, and to pass on what that one would have told.
+    pub(crate) fn untold(&mut self, stream: P::Key, mut skipped: Skipped) {
+        skipped.dropped += 1;
+        self.displaced.entry(stream).or_default().add(skipped);
+    }
+
     /// The next message, unless none waits.
     pub(crate) fn pop(&mut self) -> Option<Entry<P>> {
         self.trim();

@@ -42,7 +42,7 @@ impl<M> DerefMut for Delivery<M> {
 pub struct Skipped {
     /// Folded into the message delivered: their effect is in it.
     pub folded: u64,
-    /// Gone.
+    /// Gone: for lack of room or of a duplicate, or filtered on purpose.
     pub dropped: u64,
 }
 

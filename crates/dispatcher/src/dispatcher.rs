@@ -263,9 +263,13 @@ impl<P: Protocol> Dispatcher<P> {
         }
         let counts = &self.shared.counts;
         let stream = P::stream(&message);
+        // Only a conflatable message can be replaced by the state that it is part of.
+        let is_behind = |behind: &HashSet<_>, lane: &Lane<P>| {
+            class == Class::Conflatable && behind.contains(&(lane.id, stream))
+        };
         match &**lanes {
             [] => counts.unrouted.add(1),
-            [only] if !self.behind.contains(&(topology.lanes[*only].lane.id, stream)) => {
+            [only] if !is_behind(&self.behind, &topology.lanes[*only].lane) => {
                 counts.routed.add(1);
                 topology.lanes[*only].lane.push(message, class, stream, join);
             }
@@ -274,9 +278,7 @@ impl<P: Protocol> Dispatcher<P> {
                 for index in several {
                     let lane = &topology.lanes[*index].lane;
                     let whole = match &self.state {
-                        Some(state) if self.behind.contains(&(lane.id, stream)) => {
-                            state.of(&stream)
-                        }
+                        Some(state) if is_behind(&self.behind, lane) => state.of(&stream),
                         _ => None,
                     };
                     match P::duplicate(whole.unwrap_or(&message), class) {

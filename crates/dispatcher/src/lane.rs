@@ -304,7 +304,7 @@ impl<P: Protocol> Lane<P> {
     }
 
     fn deliver(&self, entry: Entry<P>, worker: &Arc<str>) {
-        let Entry { message, class, skipped, join, .. } = entry;
+        let Entry { message, class, stream, skipped, join, .. } = entry;
         let mut slot = lock(&self.handler);
         let handler = slot.as_mut().expect("whoever takes an entry sees to the handler afterwards");
         let started = join.map(|_| clock::now());
@@ -315,15 +315,25 @@ impl<P: Protocol> Lane<P> {
         self.counts.delivered.add(1);
         drop(slot);
         let took = started.map_or(Duration::ZERO, |started| clock::now() - started);
-        // Whoever waits is told before anything is dropped: that may panic.
+        if matches!(outcome, Outcome::Filtered) && class != Class::Critical {
+            lock(&self.queue).backlog.untold(stream, skipped);
+        }
+        // Whatever is dropped may panic: first what must not be lost, then whoever waits.
+        let (letter, rest) = match dead {
+            Some(dead) if class == Class::Critical => (Some(dead), None),
+            dead => (None, dead),
+        };
+        if let Some((message, cause)) = letter {
+            self.contain("a dead letter panicked", || {
+                self.sinks.dead_letter(message, &self.name, cause);
+            });
+        }
         match (join, outcome) {
             (Some(join), outcome) => self.report(join, outcome, took),
             (None, Outcome::Failed(fault)) => self.sinks.fault(&fault),
             (None, _) => {}
         }
-        if let Some((message, cause)) = dead.filter(|_| class == Class::Critical) {
-            self.sinks.dead_letter(message, &self.name, cause);
-        }
+        drop(rest);
     }
 
     #[expect(clippy::type_complexity, reason = "an outcome, and a message with why it is dead")]

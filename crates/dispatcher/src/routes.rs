@@ -60,6 +60,8 @@ impl<P: Protocol> Routes<P> {
         // Whoever unsubscribed since left a thread that is over, to be joined outside of the lock:
         // it may still be dropping what is not ours.
         let mut over = vec![];
+        // Outside of the lock too, should they be dropped: patterns are not ours either.
+        let mut routes = Some(routes);
         let opened = self.edit(|current, workers| {
             if shared.stopped.load(Ordering::Relaxed) || shared.cancel.is_cancelled() {
                 return Err(SubscribeError::Stopped);
@@ -77,6 +79,7 @@ impl<P: Protocol> Routes<P> {
                 workers.push(worker);
             }
             let mut lanes = current.lanes.clone();
+            let routes = routes.take().unwrap_or_default();
             lanes.push(Routed { lane: Arc::clone(&lane), routes });
             Ok(Topology { version: current.version + 1, flips: current.flips, lanes })
         });

@@ -1,6 +1,10 @@
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
-use crate::{Protocol, lane::Lane};
+use crate::{Protocol, fault::message_of, lane::Lane};
 
 type Pattern<K> = Arc<dyn Fn(&K) -> bool + Send + Sync>;
 
@@ -17,7 +21,7 @@ pub enum Route<K> {
 
 impl<K: PartialEq> Route<K> {
     /// The messages whose key satisfies `pattern`. It is asked once for each key and snapshot, on
-    /// the publisher's thread, and must not panic.
+    /// the publisher's thread; one that panics takes nothing of that key, and the log says so.
     pub fn matching(pattern: impl Fn(&K) -> bool + Send + Sync + 'static) -> Self {
         Self::Matching(Arc::new(pattern))
     }
@@ -25,7 +29,13 @@ impl<K: PartialEq> Route<K> {
     pub(crate) fn takes(&self, key: &K) -> bool {
         match self {
             Self::Key(wanted) => wanted == key,
-            Self::Matching(pattern) => pattern(key),
+            // A pattern of one consumer's must not end what everybody's messages pass through.
+            Self::Matching(pattern) => catch_unwind(AssertUnwindSafe(|| pattern(key)))
+                .unwrap_or_else(|payload| {
+                    let panic = message_of(payload);
+                    tracing::error!(panic, "a route's pattern panicked, and so takes nothing");
+                    false
+                }),
             Self::All => true,
         }
     }

@@ -392,6 +392,122 @@ fn after_a_hole_a_state_begins_again_only_with_what_can_stand_alone() {
 }
 
 #[test]
+fn a_lane_that_missed_a_quote_still_gets_its_critical_messages() {
+    let mut dispatcher = stepped().keep_current_state(true).build().unwrap();
+    let (seen, handler) = recorder();
+    let (_, other) = recorder();
+    dispatcher.routes().subscribe(Subscription::new("a", handler).to(Route::All)).unwrap();
+    dispatcher.routes().subscribe(Subscription::new("b", other).to(Route::All)).unwrap();
+    let mut publish = |class, number, pool_is_empty| {
+        let message = Message { pool_is_empty, ..message(1, class, number) };
+        dispatcher.publish(message, Instant::now()).unwrap();
+    };
+    publish(Class::Conflatable, 1, false);
+    publish(Class::Conflatable, 2, true);
+    publish(Class::Conflatable, 3, false);
+    publish(Class::Conflatable, 4, true);
+    publish(Class::Critical, 5, false);
+    publish(Class::Conflatable, 6, false);
+    run_all(&mut dispatcher);
+    assert_eq!(numbers(&seen), [[1], [3], [5], [6]]);
+}
+
+#[test]
+fn what_a_consumer_filtered_is_told_with_the_next_of_its_stream() {
+    let mut dispatcher = stepped().build().unwrap();
+    let told = Arc::new(Mutex::new(vec![]));
+    let mine = Arc::clone(&told);
+    let picky = move |delivery: Delivery<Message>| -> Verdict<Message, String> {
+        if delivery.numbers[0] % 2 == 0 {
+            return Verdict::Filtered;
+        }
+        mine.lock().unwrap().push((delivery.numbers[0], delivery.skipped.dropped));
+        Verdict::Handled
+    };
+    dispatcher.routes().subscribe(Subscription::new("a", picky).to(Route::All)).unwrap();
+    for number in [1, 2, 4, 5, 7] {
+        dispatcher.publish(message(1, Class::Conflatable, number), Instant::now()).unwrap();
+    }
+    run_all(&mut dispatcher);
+    assert_eq!(*told.lock().unwrap(), [(1, 0), (5, 2), (7, 0)]);
+}
+
+#[test]
+fn a_pattern_that_panics_takes_nothing_and_ends_nothing() {
+    let mut dispatcher = stepped().build().unwrap();
+    let (seen, handler) = recorder();
+    let (none, other) = recorder();
+    let panics = Route::matching(|_: &u32| panic!("on purpose"));
+    dispatcher.routes().subscribe(Subscription::new("bad", other).to(panics)).unwrap();
+    dispatcher.routes().subscribe(Subscription::new("good", handler).to(Route::All)).unwrap();
+    dispatcher.publish(message(1, Class::Critical, 1), Instant::now()).unwrap();
+    run_all(&mut dispatcher);
+    assert_eq!((numbers(&seen).len(), numbers(&none).len()), (1, 0));
+}
+
+#[test]
+fn a_refused_subscription_drops_its_patterns_where_they_may_look_at_the_routes() {
+    struct Looks(Routes<Test>);
+    impl Drop for Looks {
+        fn drop(&mut self) {
+            let _ = self.0.flip();
+        }
+    }
+    let dispatcher = stepped().build().unwrap();
+    let subscribe = || {
+        let looks = Looks(dispatcher.routes());
+        let pattern = Route::matching(move |_: &u32| {
+            let _looks = &looks;
+            true
+        });
+        let subscription = Subscription::new("a", |_: Delivery<Message>| ()).to(pattern);
+        dispatcher.routes().subscribe(subscription)
+    };
+    subscribe().unwrap();
+    assert!(matches!(subscribe(), Err(SubscribeError::NameTaken { .. })));
+}
+
+#[test]
+fn a_fault_that_panics_when_dropped_does_not_cost_the_message_its_dead_letter() {
+    enum Nasties {}
+    struct Nasty;
+    impl Drop for Nasty {
+        fn drop(&mut self) {
+            assert!(std::thread::panicking(), "dropped");
+        }
+    }
+    impl meltica_dispatcher::Protocol for Nasties {
+        type Message = u32;
+        type Key = ();
+        type Fault = Nasty;
+        fn key(_: &u32) {}
+        fn class(_: &u32) -> Class {
+            Class::Critical
+        }
+        fn duplicate(message: &u32, _: Class) -> Option<u32> {
+            Some(*message)
+        }
+    }
+    let letters = Arc::new(Mutex::new(vec![]));
+    let mine = Arc::clone(&letters);
+    let builder = Dispatcher::<Nasties>::builder().workers(0);
+    let sink = move |letter: meltica_dispatcher::DeadLetter<u32>| {
+        mine.lock().unwrap().push(letter.message);
+    };
+    let mut dispatcher = builder.dead_letter_sink(sink).build().unwrap();
+    let failing = |delivery: Delivery<u32>| Verdict::Failed {
+        fault: Nasty,
+        message: Some(delivery.into_message()),
+    };
+    dispatcher.routes().subscribe(Subscription::new("a", failing).to(Route::All)).unwrap();
+    for number in [1, 2] {
+        dispatcher.publish(number, Instant::now()).unwrap();
+    }
+    while dispatcher.run_once() {}
+    assert_eq!(*letters.lock().unwrap(), [1, 2]);
+}
+
+#[test]
 fn a_thread_can_be_named_after_anything() {
     let dispatcher = threaded();
     let (_, handler) = recorder();

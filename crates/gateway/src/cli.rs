@@ -60,9 +60,13 @@ pub(crate) enum Venue {
     Binance,
 }
 
+/// Beyond what any clock here can add.
+const TEN_YEARS: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
+
 fn duration(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
         Ok(Duration::ZERO) => Err("a run of no time; write 10s".to_owned()),
+        Ok(duration) if duration > TEN_YEARS => Err("longer than ten years".to_owned()),
         Ok(duration) => Ok(duration),
         Err(error) => Err(format!("{error}; write 10s, or 1h 30m")),
     }

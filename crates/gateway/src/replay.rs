@@ -117,6 +117,9 @@ pub(crate) fn replay(args: &ReplayArgs) -> Result<Summary, ReplayError> {
         let file = file.display().to_string();
         return Err(ReplayError::NothingUnderstood { file, frames, line, cause });
     }
+    let book = venue.stats().into();
+    // What waited for a snapshot that never came goes home with the venue.
+    drop(venue);
     let end = pipeline.shutdown(Duration::from_secs(60));
     Ok(Summary {
         frames: Some(done),
@@ -124,7 +127,7 @@ pub(crate) fn replay(args: &ReplayArgs) -> Result<Summary, ReplayError> {
         critical: audience.critical(published),
         threads_leaked: baseline.leaked(),
         heap_allocations_after_warmup: allocations,
-        book: venue.stats().into(),
+        book,
         content_hash: audience.content(),
         latency_ns: audience.latency_ns().into(),
         ..Summary::of(&end, events, elapsed)

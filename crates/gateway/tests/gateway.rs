@@ -200,6 +200,18 @@ fn events_that_come_too_late_are_accounted_for() {
 }
 
 #[test]
+fn deltas_that_wait_for_a_snapshot_to_the_end_are_no_leak() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("deltas.txt");
+    let all = fs::read_to_string(small_recording()).unwrap();
+    let deltas: String =
+        all.lines().filter(|l| l.contains("@depth")).map(|l| format!("{l}\n")).collect();
+    fs::write(&path, deltas).unwrap();
+    let summary = summary(&replay(&path));
+    assert_eq!((&summary["events"], &summary["leases_outstanding"]), (&0.into(), &0.into()));
+}
+
+#[test]
 fn bad_input_ends_with_one_clear_message_and_nothing_half_done() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
@@ -248,6 +260,8 @@ fn bad_input_ends_with_one_clear_message_and_nothing_half_done() {
 
     let venue = error(&["replay", &path("fine"), "--venue", "nyse", "--symbol", "BTC-USDT"]);
     assert!(venue.contains("invalid value 'nyse'") && venue.contains("binance"), "{venue}");
+    let too_long = error(&["run", "--for", "18446744073709551615s"]);
+    assert!(too_long.contains("longer than ten years"), "{too_long}");
     for (duration, part) in
         [("soon", "expected number at 0"), ("10", "time unit needed"), ("0s", "a run of no time")]
     {

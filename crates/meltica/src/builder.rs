@@ -8,6 +8,9 @@ use crate::{
     repeats::Repeats,
 };
 
+/// The most objects a pool can have, and the most identities that are remembered.
+const MOST: usize = 1 << 24;
+
 /// How a [`Pipeline`] is to be. Every setting has a default; everything that is wrong is said at
 /// once by [`build`](Self::build).
 #[must_use]
@@ -182,6 +185,9 @@ impl Builder {
         if self.repeats == 0 {
             problems.push(Problem::NoRoom { setting: "repeats_remembered" });
         }
+        if self.repeats > MOST {
+            problems.push(Problem::TooMuch { setting: "repeats_remembered" });
+        }
         for (index, planned) in self.consumers.iter().enumerate() {
             let name = planned.consumer.id();
             if name.trim().is_empty() {
@@ -205,7 +211,7 @@ impl Builder {
             if capacity < needed {
                 problems.push(Problem::PoolTooSmall { pool, capacity, needed });
             }
-            if capacity > 1 << 24 {
+            if capacity > MOST {
                 problems.push(Problem::PoolTooLarge { pool, capacity });
             }
         }
@@ -256,6 +262,12 @@ pub enum Problem {
     /// A capacity of zero.
     #[error("{setting} is zero")]
     NoRoom {
+        /// Which setting.
+        setting: &'static str,
+    },
+    /// More than can be held.
+    #[error("{setting} is above 16,777,216")]
+    TooMuch {
         /// Which setting.
         setting: &'static str,
     },

@@ -214,9 +214,11 @@ impl Pipeline {
 
     /// Gives a message its trace id; true if it is a repeat.
     fn admit(&mut self, message: &mut Message) -> bool {
-        if let Message::Event(event) = message {
-            // Whoever writes a payload in place need not think of the header.
-            event.header.kind = event.payload.kind();
+        // Whoever fills a message in place need not think of the header's kind. A shared book is
+        // only copied for it where it is wrong.
+        let kind = message.kind();
+        if message.header().kind != kind {
+            message.header_mut().kind = kind;
         }
         if message.header().trace == TraceId::ABSENT {
             message.header_mut().trace = TraceId(self.next_trace);
@@ -318,7 +320,7 @@ impl fmt::Debug for Pipeline {
 pub struct End {
     /// What was not delivered in time, critical messages first. Dropping one sends it home.
     pub undelivered: Vec<Undelivered<Message>>,
-    /// Critical messages that feeds handed over after a cancellation, for which it was too late.
+    /// What feeds handed over after a cancellation, for which it was too late.
     pub refused: Vec<Message>,
     /// Threads whose consumer would not return.
     pub stuck: Vec<Arc<str>>,

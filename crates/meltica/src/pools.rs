@@ -65,9 +65,9 @@ impl PoolSizes {
     pub fn for_consumers(consumers: usize, lane_capacity: usize) -> Self {
         let lanes = consumers.max(1);
         Self {
-            events: Self::least_events(consumers, lane_capacity) + 1_024,
-            books: lane_capacity + 64 * lanes,
-            merged: lanes * lane_capacity + 64,
+            events: Self::least_events(consumers, lane_capacity).saturating_add(1_024),
+            books: lane_capacity.saturating_add(64 * lanes),
+            merged: lanes.saturating_mul(lane_capacity).saturating_add(64),
             executions: 1_024,
             controls: 1_024,
             book_levels: 1_024,
@@ -76,6 +76,7 @@ impl PoolSizes {
 
     /// Full lanes, one message in each handler, and one on its way.
     pub(crate) fn least_events(consumers: usize, lane_capacity: usize) -> usize {
-        lane_capacity.saturating_mul(2).saturating_add(1).saturating_mul(consumers.max(1)) + 1
+        let full = lane_capacity.saturating_mul(2).saturating_add(1);
+        full.saturating_mul(consumers.max(1)).saturating_add(1)
     }
 }

@@ -17,7 +17,8 @@ use crate::{
 
 /// A pipeline on a thread of its own.
 ///
-/// Dropped without a [`shutdown`](Self::shutdown), it stops at once: what waits is not delivered.
+/// Dropped without a [`shutdown`](Self::shutdown), it stops at once: what waits is not delivered, and
+/// critical messages go to the dead-letter sink.
 pub struct Running {
     feed: Feed,
     commands: Sender<Command>,
@@ -31,8 +32,8 @@ pub struct Running {
 /// What the core thread is asked between two messages.
 enum Command {
     Run(Box<dyn FnOnce(&mut Pipeline) + Send>),
-    /// Delivers until the limit, then ends.
-    Stop(Duration),
+    /// Delivers until the limit, then ends; without one, buries what waits.
+    Stop(Option<Duration>),
 }
 
 impl Running {
@@ -111,13 +112,13 @@ impl Running {
     }
 
     /// Stops: feeds are refused from now on, what they handed over is delivered until `limit` is
-    /// over, every thread is joined. `None` if the core thread panicked (then a user's code did, in
-    /// a pattern or a sink).
+    /// over, every thread is joined. `None` if the core thread panicked (then a
+    /// question asked of it did).
     pub fn shutdown(mut self, limit: Duration) -> Option<End> {
-        self.stop(limit)
+        self.stop(Some(limit))
     }
 
-    fn stop(&mut self, limit: Duration) -> Option<End> {
+    fn stop(&mut self, limit: Option<Duration>) -> Option<End> {
         let core = self.core.take()?;
         // The core thread may be gone already.
         let _ = self.commands.send(Command::Stop(limit));
@@ -127,7 +128,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.stop(Duration::ZERO);
+        self.stop(None);
     }
 }
 
@@ -160,12 +161,12 @@ fn serve(
                     pipeline.poll(Instant::now());
                 }
                 Ok(Command::Stop(limit)) => break limit,
-                Err(_) => break Duration::ZERO,
+                Err(_) => break None,
             },
             recv(wait) -> now => pipeline.poll(now.unwrap_or_else(|_| Instant::now())),
             recv(messages) -> message => {
                 let burst = message.into_iter().chain(messages.try_iter()).take(BURST);
-                burst.for_each(|message| push(&mut pipeline, message, &mut refused));
+                burst.for_each(|message| push(&mut pipeline, message, state, &mut refused));
             }
         }
     };
@@ -173,19 +174,27 @@ fn serve(
     // Whatever a feed has taken is still to come: it sends, or sees that we have stopped.
     while !state.is_quiet() {
         if let Ok(message) = messages.recv_timeout(Duration::from_micros(50)) {
-            push(&mut pipeline, message, &mut refused);
+            push(&mut pipeline, message, state, &mut refused);
         }
     }
-    messages.try_iter().for_each(|message| push(&mut pipeline, message, &mut refused));
+    messages.try_iter().for_each(|message| push(&mut pipeline, message, state, &mut refused));
+    let Some(limit) = limit else {
+        for message in refused.iter().filter(|message| message.is_critical()) {
+            let trace = message.header().trace;
+            tracing::warn!(%trace, "a critical message came after the cancellation");
+        }
+        // Dropping it buries what waits: critical messages go to the dead-letter sink.
+        return None;
+    };
     let mut end = pipeline.shutdown(limit);
     end.refused = refused;
     Some(end)
 }
 
-fn push(pipeline: &mut Pipeline, message: Message, refused: &mut Vec<Message>) {
+/// After a cancellation the feeds are refused, and what they have handed over already is handed back.
+fn push(pipeline: &mut Pipeline, message: Message, state: &State, refused: &mut Vec<Message>) {
     if let Err(PushError::Cancelled(message)) = pipeline.push(message, Instant::now()) {
-        if message.is_critical() {
-            refused.push(message);
-        }
+        state.stop();
+        refused.push(message);
     }
 }

@@ -145,6 +145,25 @@ fn a_payload_written_in_place_has_its_kind_in_the_header() {
 }
 
 #[test]
+fn a_book_whose_header_was_replaced_is_still_a_book() {
+    let (seen, consumer) = recorder("a");
+    let mut pipeline = stepped().consumer(consumer, [Select::all()]).build().unwrap();
+    let mut lease = pipeline.pools().books.try_lease().unwrap();
+    lease.header = Header { venue: VenueId(1), ..Header::default() };
+    pipeline.push(lease.into(), Instant::now()).unwrap();
+    run_all(&mut pipeline);
+    assert_eq!(kinds(&seen), [EventKind::BookSnapshot]);
+}
+
+#[test]
+fn settings_beyond_all_bounds_are_problems_and_no_panics() {
+    let builder = stepped().lane_capacity(usize::MAX).repeats_remembered(usize::MAX);
+    let error = builder.build().unwrap_err().to_string();
+    assert!(error.contains("16,777,216 is the most"), "{error}");
+    assert!(error.contains("repeats_remembered is above"), "{error}");
+}
+
+#[test]
 fn fr_013_an_exact_repeat_of_a_critical_message_is_delivered_once() {
     let (seen, consumer) = recorder("a");
     let mut pipeline =

@@ -95,6 +95,43 @@ fn critical_messages_that_come_after_a_cancellation_are_handed_back() {
 }
 
 #[test]
+fn after_a_cancellation_feeds_are_refused_and_what_was_taken_is_handed_back() {
+    let cancel = Cancel::new();
+    let running = Pipeline::builder().cancel(cancel.clone()).build().unwrap().spawn(8).unwrap();
+    cancel.cancel();
+    let feed = running.feed();
+    let mut taken = 0;
+    let refused = loop {
+        match feed.push(Message::from(running.pools().events.lease_or_heap())) {
+            Ok(()) => taken += 1,
+            Err(refused) => break refused,
+        }
+    };
+    assert!(matches!(refused, FeedError::Stopped(_)));
+    let end = running.shutdown(MINUTE).unwrap();
+    assert_eq!(end.refused.len(), taken);
+}
+
+#[test]
+fn a_running_pipeline_that_is_dropped_buries_its_critical_messages() {
+    let letters = Arc::new(Mutex::new(0));
+    let mine = Arc::clone(&letters);
+    let running = Pipeline::builder()
+        .workers(0)
+        .consumer(Consumer::new("a", |_| ()), [Select::all()])
+        .dead_letter_sink(move |_| *mine.lock().unwrap() += 1)
+        .build()
+        .unwrap()
+        .spawn(8)
+        .unwrap();
+    for trace in 1..=4 {
+        running.feed().push(report(running.pools(), trace)).unwrap();
+    }
+    drop(running);
+    assert_eq!(*letters.lock().unwrap(), 4);
+}
+
+#[test]
 fn a_full_queue_hands_the_message_back() {
     let (let_go, held) = crossbeam_channel::bounded::<()>(0);
     let running = Pipeline::builder().workers(0).build().unwrap().spawn(1).unwrap();

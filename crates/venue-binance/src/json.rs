@@ -273,6 +273,9 @@ impl<'de> DepthParts<'de> {
         }
         let first = self.first.ok_or_else(|| E::missing_field("U"))?;
         let last = self.last.ok_or_else(|| E::missing_field("u"))?;
+        if last == u64::MAX {
+            return Err(E::custom("an update id that nothing can follow"));
+        }
         if first > last {
             return Err(E::custom(format_args!("U {first} is greater than u {last}")));
         }

@@ -52,10 +52,11 @@ impl Recording {
     /// [`RecordingError`] if the file cannot be read.
     pub fn open(path: &Path) -> Result<Self, RecordingError> {
         let failed = |cause| RecordingError { path: path.to_owned(), line: 0, cause };
-        let mut file = File::open(path).map_err(|error| failed(Cause::Io(error)))?;
-        if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
+        // Asked before it is opened: that would wait for ever for the writer of a pipe.
+        if !path.metadata().map_err(|error| failed(Cause::Io(error)))?.is_file() {
             return Err(failed(Cause::NotAFile));
         }
+        let mut file = File::open(path).map_err(|error| failed(Cause::Io(error)))?;
         let mut magic = [0; 2];
         let compressed = match file.read_exact(&mut magic) {
             Ok(()) => magic == [0x1f, 0x8b],
