@@ -1,13 +1,12 @@
 use std::{
     fmt,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
 };
 
-use crate::{fault::message_of, sync::lock};
+use crate::{contain::contain, sync::lock};
 
 type Callback = Box<dyn FnOnce() + Send>;
 
@@ -40,9 +39,7 @@ impl Cancel {
         let callbacks = std::mem::take(&mut *lock(&self.inner.callbacks));
         for callback in callbacks {
             // One that panics must not keep the others from hearing of it.
-            if let Err(payload) = catch_unwind(AssertUnwindSafe(callback)) {
-                tracing::error!(panic = message_of(payload), "a cancellation's callback panicked");
-            }
+            contain("a cancellation's callback", callback);
         }
     }
 

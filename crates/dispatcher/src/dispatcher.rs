@@ -1,7 +1,6 @@
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     fmt,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
@@ -12,6 +11,7 @@ use crossbeam_channel::RecvTimeoutError;
 use crate::{
     Builder, Class, DeathCause, LaneId, LaneReport, Outcome, Protocol, Report, Routes, Shutdown,
     Stats, Undelivered, clock,
+    contain::contain,
     lane::{Lane, Next},
     order::{Accepted, Sequencer},
     shared::Shared,
@@ -450,9 +450,7 @@ impl<P: Protocol> Drop for Dispatcher<P> {
             });
         }
         // The owner may be unwinding because of a user's `Protocol`, which would panic here again.
-        if catch_unwind(AssertUnwindSafe(|| self.stop(DROP_LIMIT))).is_err() {
-            tracing::error!("a dispatcher could not be stopped: its protocol panicked");
-        }
+        contain("the protocol, while its dispatcher was dropped,", || drop(self.stop(DROP_LIMIT)));
     }
 }
 

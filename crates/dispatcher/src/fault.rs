@@ -1,10 +1,4 @@
-use std::{
-    any::Any,
-    fmt,
-    mem::ManuallyDrop,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-};
+use std::{fmt, sync::Arc};
 
 use crate::LaneId;
 
@@ -99,29 +93,4 @@ impl<M> fmt::Debug for DeadLetter<M> {
             .field("cause", &self.cause)
             .finish_non_exhaustive()
     }
-}
-
-/// What a panic said; its payload is dropped here, and may panic again in doing so.
-pub(crate) fn message_of(payload: Box<dyn Any + Send>) -> String {
-    let message = match payload.downcast_ref::<&str>() {
-        Some(text) => (*text).to_owned(),
-        None => match payload.downcast_ref::<String>() {
-            Some(text) => text.clone(),
-            None => "a payload that is no text".to_owned(),
-        },
-    };
-    drop_payload(payload);
-    message
-}
-
-/// Drops a panic's payload, which may panic in turn, and so on: what still does after a few rounds
-/// is left alone.
-fn drop_payload(mut payload: Box<dyn Any + Send>) {
-    for _ in 0..4 {
-        match catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-            Ok(()) => return,
-            Err(again) => payload = again,
-        }
-    }
-    let _ = ManuallyDrop::new(payload);
 }

@@ -13,7 +13,7 @@ use crate::{
     Verdict,
     backlog::{Backlog, Entry, Pushed},
     clock,
-    fault::message_of,
+    contain::{contain, message_of},
     shared::Sinks,
     stats::LaneCounts,
     sync::{lock, wait},
@@ -237,7 +237,7 @@ impl<P: Protocol> Lane<P> {
         self.counts.discarded.add(entries.len() as u64);
         for entry in entries {
             // One message that panics when dropped must not cost the others their way out.
-            self.contain("a message panicked when dropped", || undelivered(entry));
+            contain("a message, when dropped,", || undelivered(entry));
         }
         if !running {
             self.drop_handler();
@@ -247,18 +247,7 @@ impl<P: Protocol> Lane<P> {
     /// Drops the handler. For whoever knows that it does not run, and will not.
     pub(crate) fn drop_handler(&self) {
         let handler = lock(&self.handler).take();
-        self.contain("a handler panicked when dropped", || drop(handler));
-    }
-
-    /// Runs what is not ours, where a panic must end nothing but itself.
-    fn contain(&self, what: &str, call: impl FnOnce()) {
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(call)) {
-            let panic = message_of(payload);
-            // Who listens to the log may panic too.
-            let _ = catch_unwind(AssertUnwindSafe(|| {
-                tracing::error!(consumer = &*self.name, panic, "{what}");
-            }));
-        }
+        contain(format_args!("the handler of `{}`, when dropped,", self.name), || drop(handler));
     }
 
     /// A message that nobody will deliver.
@@ -292,7 +281,9 @@ impl<P: Protocol> Lane<P> {
     /// Delivers one message: the handler runs here and now, isolated. Nothing that it, the message or
     /// a sink does leaves this call.
     pub(crate) fn run(&self, entry: Entry<P>, worker: &Arc<str>) {
-        self.contain("a message or a fault panicked", || self.deliver(entry, worker));
+        contain(format_args!("a message or fault of `{}`", self.name), || {
+            self.deliver(entry, worker);
+        });
         let closed = {
             let mut queue = lock(&self.queue);
             queue.running = false;
@@ -324,9 +315,7 @@ impl<P: Protocol> Lane<P> {
             dead => (None, dead),
         };
         if let Some((message, cause)) = letter {
-            self.contain("a dead letter panicked", || {
-                self.sinks.dead_letter(message, &self.name, cause);
-            });
+            self.sinks.dead_letter(message, &self.name, cause);
         }
         match (join, outcome) {
             (Some(join), outcome) => self.report(join, outcome, took),

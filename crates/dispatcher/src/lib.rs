@@ -56,6 +56,7 @@ mod backlog;
 mod builder;
 mod cancel;
 mod clock;
+mod contain;
 mod delivery;
 mod dispatcher;
 mod fault;

@@ -1,15 +1,12 @@
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, AtomicU64},
-    },
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, AtomicU64},
 };
 
 use arc_swap::ArcSwap;
 
 use crate::{
-    Cancel, DeadLetter, DeathCause, Fault, Protocol, fault::message_of, joined::Joined,
+    Cancel, DeadLetter, DeathCause, Fault, Protocol, contain::contain, joined::Joined,
     stats::PublisherCounts, sync::lock, topology::Topology, worker::Worker,
 };
 
@@ -45,7 +42,9 @@ impl<P: Protocol> Sinks<P> {
     /// Says it to the sink, or, where there is none, to the log. A sink that panics is contained.
     pub(crate) fn fault(&self, fault: &Fault<P::Fault>) {
         match &self.fault {
-            Some(sink) => contain("fault", || sink(fault)),
+            Some(sink) => {
+                contain("the fault sink", || sink(fault));
+            }
             None => tracing::warn!(
                 trace = format_args!("{:016x}", fault.trace),
                 consumer = &*fault.consumer,
@@ -56,31 +55,24 @@ impl<P: Protocol> Sinks<P> {
         }
     }
 
-    /// Hands it to the sink, or, where there is none, says so in the log and drops it.
+    /// Hands it to the sink, or, where there is none, says so in the log and drops it. Whatever of
+    /// these panics is contained.
     pub(crate) fn dead_letter(&self, message: P::Message, consumer: &Arc<str>, cause: DeathCause) {
-        let trace = P::trace(&message);
-        match &self.dead_letter {
-            Some(sink) => {
-                let letter = DeadLetter { message, trace, consumer: Arc::clone(consumer), cause };
-                contain("dead-letter", || sink(letter));
+        contain("a dead letter or its sink", || {
+            let trace = P::trace(&message);
+            match &self.dead_letter {
+                Some(sink) => {
+                    let consumer = Arc::clone(consumer);
+                    sink(DeadLetter { message, trace, consumer, cause });
+                }
+                None => tracing::warn!(
+                    trace = format_args!("{trace:016x}"),
+                    consumer = &**consumer,
+                    ?cause,
+                    "a critical message was not handled"
+                ),
             }
-            None => tracing::warn!(
-                trace = format_args!("{trace:016x}"),
-                consumer = &**consumer,
-                ?cause,
-                "a critical message was not handled"
-            ),
-        }
-    }
-}
-
-fn contain(sink: &str, call: impl FnOnce()) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(call)) {
-        let panic = message_of(payload);
-        // Who listens to the log may panic too.
-        let _ = catch_unwind(AssertUnwindSafe(|| {
-            tracing::error!(panic, "the {sink} sink panicked");
-        }));
+        });
     }
 }
 

@@ -1,10 +1,6 @@
-use std::{
-    fmt,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-};
+use std::{fmt, sync::Arc};
 
-use crate::{Protocol, fault::message_of, lane::Lane};
+use crate::{Protocol, contain::contain, lane::Lane};
 
 type Pattern<K> = Arc<dyn Fn(&K) -> bool + Send + Sync>;
 
@@ -30,12 +26,7 @@ impl<K: PartialEq> Route<K> {
         match self {
             Self::Key(wanted) => wanted == key,
             // A pattern of one consumer's must not end what everybody's messages pass through.
-            Self::Matching(pattern) => catch_unwind(AssertUnwindSafe(|| pattern(key)))
-                .unwrap_or_else(|payload| {
-                    let panic = message_of(payload);
-                    tracing::error!(panic, "a route's pattern panicked, and so takes nothing");
-                    false
-                }),
+            Self::Matching(pattern) => contain("a pattern", || pattern(key)).unwrap_or(false),
             Self::All => true,
         }
     }

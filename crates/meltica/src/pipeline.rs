@@ -1,6 +1,6 @@
 use std::{
     fmt, io,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -145,14 +145,14 @@ impl Pipeline {
             subscription = subscription.with_current_state();
         }
         let lane = self.routes().subscribe(subscription)?;
-        self.consumers.lock().unwrap_or_else(PoisonError::into_inner).push(known);
+        known_to(&self.consumers).push(known);
         Ok(lane)
     }
 
     /// The gate of the consumer of this name; the latest, if there were several. `None` if there
     /// never was one.
     pub fn gate(&self, consumer: &str) -> Option<Gate> {
-        let consumers = self.consumers.lock().unwrap_or_else(PoisonError::into_inner);
+        let consumers = known_to(&self.consumers);
         let known = consumers.iter().rev().find(|known| &*known.consumer == consumer)?;
         Some(known.gate.clone())
     }
@@ -253,7 +253,7 @@ impl Pipeline {
     /// the version.
     pub fn flip(&mut self) -> u64 {
         let version = self.routes().flip();
-        let consumers = self.consumers.lock().unwrap_or_else(PoisonError::into_inner);
+        let consumers = known_to(&self.consumers);
         for known in &*consumers {
             known.gate.raise(version);
         }
@@ -289,13 +289,18 @@ impl Pipeline {
     }
 }
 
+/// Nothing panics while it is held.
+fn known_to(consumers: &Consumers) -> MutexGuard<'_, Vec<Known>> {
+    consumers.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn stats(
     repeated: u64,
     routes: &Routes<Market>,
     consumers: &Consumers,
     recycler: &Recycler,
 ) -> Stats {
-    let consumers = consumers.lock().unwrap_or_else(PoisonError::into_inner);
+    let consumers = known_to(consumers);
     let of = |known: &Known| ConsumerStats {
         consumer: Arc::clone(&known.consumer),
         stats: (known.stats)(),
