@@ -1,6 +1,6 @@
 use std::ops::Deref;
 
-use crate::{EventKind, Header, Price, Quantity, Side};
+use crate::{EventKind, Header, Price, Quantity, Side, Sources};
 
 /// A price and how much there is at it. In a delta, a quantity of zero removes the price.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -88,11 +88,13 @@ impl Deref for Levels {
 /// allocating when it has seen its largest.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Book {
-    /// What every message begins with; the kind is [`EventKind::BookSnapshot`] or
-    /// [`EventKind::BookDelta`].
+    /// What every message begins with; the kind is [`EventKind::BookSnapshot`],
+    /// [`EventKind::BookDelta`] or [`EventKind::MergedBook`], whose sequence is its window's number.
     pub header: Header,
     /// The first update that is in a delta; equal to the header's sequence in a snapshot.
     pub first_sequence: u64,
+    /// The venues whose books are summed in a merged book; empty in a venue's own.
+    pub sources: Sources,
     /// Who buys, highest first.
     pub bids: Levels,
     /// Who sells, lowest first.
@@ -107,6 +109,7 @@ impl Book {
         Self {
             header: Header::new(EventKind::BookSnapshot),
             first_sequence: 0,
+            sources: Sources::default(),
             bids: Levels::with_capacity(Side::Buy, levels),
             asks: Levels::with_capacity(Side::Sell, levels),
         }
@@ -116,6 +119,7 @@ impl Book {
     pub fn clear(&mut self) {
         self.header = Header::new(EventKind::BookSnapshot);
         self.first_sequence = 0;
+        self.sources = Sources::default();
         self.bids.clear();
         self.asks.clear();
     }
@@ -131,13 +135,13 @@ impl Book {
     /// Folds a newer message of the same stream into this one, so that whoever sees only this one
     /// knows what both said.
     ///
-    /// A snapshot replaces everything. A delta changes the levels it names: in a snapshot, a
+    /// A snapshot replaces everything, and so does a merged book. A delta changes the levels it names: in a snapshot, a
     /// quantity of zero removes the level; in a delta it stays, since it still has to remove the
     /// level from whatever the delta is applied to. The header becomes the newer one's, except
     /// that a snapshot with deltas folded into it remains a snapshot. The two must follow each
     /// other: what lies between them cannot be known here.
     pub fn fold(&mut self, newer: &Self) {
-        if newer.header.kind == EventKind::BookSnapshot {
+        if newer.header.kind != EventKind::BookDelta {
             self.clone_from(newer);
             return;
         }
@@ -171,6 +175,7 @@ impl Clone for Book {
     fn clone_from(&mut self, source: &Self) {
         self.header = source.header;
         self.first_sequence = source.first_sequence;
+        self.sources = source.sources;
         self.bids.copy_from(&source.bids);
         self.asks.copy_from(&source.asks);
     }

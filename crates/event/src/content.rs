@@ -7,8 +7,8 @@
 use std::hash::Hasher;
 
 use crate::{
-    Book, Control, Event, ExecReport, Header, Merged, Payload, Price, Quantity, Side, Text,
-    Timestamp,
+    Book, Control, Event, ExecReport, Header, Merged, Payload, Price, Quantity, Side, Sources,
+    Text, Timestamp,
 };
 
 fn number<H: Hasher>(state: &mut H, value: u64) {
@@ -79,6 +79,7 @@ impl Book {
     pub fn hash_content<H: Hasher>(&self, state: &mut H) {
         self.header.hash_content(state);
         number(state, self.first_sequence);
+        self.sources.hash_content(state);
         for levels in [&self.bids, &self.asks] {
             number(state, levels.len() as u64);
             for level in levels.iter() {
@@ -89,12 +90,19 @@ impl Book {
     }
 }
 
+impl Sources {
+    fn hash_content<H: Hasher>(&self, state: &mut H) {
+        state.write(&[self.len() as u8, self.missing() as u8]);
+        self.iter().for_each(|venue| number(state, u64::from(venue.0)));
+    }
+}
+
 impl Merged {
     /// Feeds the content of the merged view to a hasher.
     pub fn hash_content<H: Hasher>(&self, state: &mut H) {
         self.header.hash_content(state);
         number(state, self.window);
-        self.sources.iter().for_each(|venue| number(state, u64::from(venue.0)));
+        self.sources.hash_content(state);
         for quote in [self.bid, self.ask] {
             state.write(&[u8::from(quote.is_some())]);
             if let Some(quote) = quote {

@@ -15,6 +15,8 @@ named! {
         BookDelta = "book_delta",
         /// Several venues' partial views, merged over a window.
         Merged = "merged",
+        /// Several venues' books, summed level by level over a window.
+        MergedBook = "merged_book",
         /// What became of an order.
         ExecReport = "exec_report",
         /// A command was received.
@@ -41,6 +43,7 @@ impl EventKind {
             Self::TopOfBook => Topic::TopOfBook,
             Self::BookSnapshot | Self::BookDelta => Topic::Book,
             Self::Merged => Topic::Merged,
+            Self::MergedBook => Topic::MergedBook,
             Self::ExecReport => Topic::Executions,
             Self::ControlAck | Self::ControlResult => Topic::Control,
         }
@@ -61,6 +64,8 @@ named! {
         Book = "book",
         /// Merged views.
         Merged = "merged",
+        /// Merged books.
+        MergedBook = "merged_book",
         /// Execution reports.
         Executions = "executions",
         /// Control acknowledgements and results.

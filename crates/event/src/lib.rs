@@ -41,6 +41,7 @@ mod merged;
 mod named;
 mod text;
 mod time;
+mod vwap;
 
 pub use self::{
     book::{Book, Level, Levels},
@@ -56,4 +57,5 @@ pub use self::{
     named::UnknownName,
     text::{Text, TextTooLong},
     time::Timestamp,
+    vwap::Vwap,
 };

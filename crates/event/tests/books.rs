@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use meltica_event::{Book, EventKind, Level, Price, Quantity, Side};
+use meltica_event::{Book, EventKind, Header, Level, Price, Quantity, Side, VenueId};
 use proptest::prelude::*;
 
 type Map = BTreeMap<i64, u64>;
@@ -103,4 +103,17 @@ fn a_cleared_book_keeps_its_room() {
     assert_eq!(book.bids.as_ptr(), room);
     assert_eq!(book.bids.remove(Price::from_units(8)), None);
     assert_eq!(book.bids.remove(Price::from_units(1)), Some(level(1, 1)));
+}
+
+#[test]
+fn a_merged_book_replaces_what_is_held_and_keeps_its_sources() {
+    let mut held = Book::with_capacity(2);
+    held.bids.set(Level { price: Price::from_units(1), quantity: Quantity::from_units(1) });
+    let mut merged = Book::with_capacity(2);
+    merged.header = Header::new(EventKind::MergedBook);
+    assert!(merged.sources.insert(VenueId(3)));
+    held.fold(&merged);
+    assert_eq!(held, merged);
+    held.clear();
+    assert!(held.sources.is_empty());
 }

@@ -91,6 +91,7 @@ fn a_book_hashes_its_levels() {
         |b, state| b.hash_content(state),
         &[
             |b| b.first_sequence = 1,
+            |b| assert!(b.sources.insert(VenueId(4))),
             |b| b.bids.clear(),
             |b| {
                 let level = b.bids[0];
@@ -110,6 +111,7 @@ fn a_merged_view_hashes_both_sides_and_its_sources() {
         &[
             |m| m.window = 1,
             |m| assert!(m.sources.insert(VenueId(4))),
+            |m| m.sources = m.sources.with_missing(1),
             |m| {
                 m.bid =
                     Some(Quote { venue: VenueId(1), price: Price::ZERO, quantity: Quantity::ZERO });

@@ -48,7 +48,7 @@ impl Message {
         let kind = self.header().kind;
         match self {
             Self::Event(event) => event.payload.kind(),
-            Self::Book(_) if kind == EventKind::BookDelta => EventKind::BookDelta,
+            Self::Book(_) if matches!(kind, EventKind::BookDelta | EventKind::MergedBook) => kind,
             Self::Book(_) => EventKind::BookSnapshot,
             Self::Merged(_) => EventKind::Merged,
             Self::Execution(_) => EventKind::ExecReport,

@@ -5,7 +5,8 @@
 //! nanosecond or two, no locked instruction), and anyone may read them at any time. They have no
 //! names, labels or exporters: whoever reads them gives them a name.
 //!
-//! Not for counts that several threads write: there [`SharedCounter`] pays for an atomic addition.
+//! Not for what several threads write: there [`SharedCounter`] and [`SharedHistogram`] pay for atomic
+//! additions.
 //!
 //! ```
 //! use meltica_stats::{Counter, Histogram};
@@ -31,6 +32,6 @@ mod peak;
 
 pub use self::{
     counter::{Counter, SharedCounter},
-    histogram::{Histogram, Snapshot},
+    histogram::{Histogram, SharedHistogram, Snapshot},
     peak::Peak,
 };
