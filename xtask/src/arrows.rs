@@ -14,6 +14,7 @@ const ARROWS: &[(u8, &str, &[&str])] = &[
     (0, "meltica-stats", &[]),
     (1, "meltica-event", &[]),
     (1, "meltica-recycler", &["meltica-stats"]),
+    (1, "meltica-orchestrator", &["meltica-stats"]),
     (1, "meltica-dispatcher", &["meltica-stats"]),
     (1, "meltica-consumer", &["meltica-stats"]),
     (2, "meltica-venue", &["meltica-event", "meltica-recycler"]),

@@ -89,6 +89,7 @@ const PACKAGES: &[(&str, &str, &[&str])] = &[
     ("crates/stats", "meltica-stats", &[]),
     ("crates/event", "meltica-event", &[]),
     ("crates/recycler", "meltica-recycler", &["meltica-stats"]),
+    ("crates/orchestrator", "meltica-orchestrator", &["meltica-stats"]),
     ("crates/dispatcher", "meltica-dispatcher", &["meltica-stats"]),
     ("crates/consumer", "meltica-consumer", &["meltica-stats"]),
     ("crates/venue", "meltica-venue", &["meltica-event", "meltica-recycler"]),
