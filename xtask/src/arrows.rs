@@ -21,7 +21,14 @@ const ARROWS: &[(u8, &str, &[&str])] = &[
     (
         3,
         "meltica",
-        &["meltica-recycler", "meltica-dispatcher", "meltica-consumer", "meltica-event"],
+        &[
+            "meltica-recycler",
+            "meltica-orchestrator",
+            "meltica-dispatcher",
+            "meltica-consumer",
+            "meltica-event",
+            "meltica-stats",
+        ],
     ),
     (3, "meltica-venue-binance", &["meltica-venue", "meltica-event"]),
     (4, "meltica-gateway", &["meltica", "meltica-venue", "meltica-venue-binance"]),

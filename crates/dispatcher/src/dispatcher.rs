@@ -89,6 +89,11 @@ impl<P: Protocol> Dispatcher<P> {
         Routes { shared: Arc::clone(&self.shared) }
     }
 
+    /// Whether it was cancelled: then it takes no message any more.
+    pub fn is_cancelled(&self) -> bool {
+        self.shared.cancel.is_cancelled()
+    }
+
     /// What has been done so far.
     pub fn stats(&self) -> Stats {
         self.routes().stats()
@@ -108,7 +113,7 @@ impl<P: Protocol> Dispatcher<P> {
         message: P::Message,
         now: Instant,
     ) -> Result<Published, PublishError<P::Message>> {
-        if self.shared.cancel.is_cancelled() {
+        if self.is_cancelled() {
             return Err(PublishError::Cancelled(message));
         }
         Ok(self.take(message, now, None))
@@ -128,7 +133,7 @@ impl<P: Protocol> Dispatcher<P> {
         if Inside::is_inside() {
             return Err(DispatchError::InsideConsumer(message));
         }
-        if self.shared.cancel.is_cancelled() {
+        if self.is_cancelled() {
             return Err(DispatchError::Cancelled(message));
         }
         let mut report = Report::new(P::trace(&message));

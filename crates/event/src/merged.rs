@@ -69,7 +69,8 @@ pub struct Quote {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Merged {
     /// What every message begins with; the venue is absent, the instrument is the one merged, the
-    /// sequence is the window's number, and the times are those of the newest view in it.
+    /// sequence is the window's number, the times are the latest of what is in it, and the trace is
+    /// that of the view that came last.
     pub header: Header,
     /// The number of the window, from 1 on: growing, over all instruments of the merge.
     pub window: u64,

@@ -4,8 +4,8 @@ use meltica_dispatcher::{Cancel, DeadLetter, Dispatcher, SubscribeError};
 use meltica_recycler::Recycler;
 
 use crate::{
-    Consumer, Fault, Market, Message, Pipeline, PoolSizes, Pools, Select, debug_mode,
-    repeats::Repeats,
+    Consumer, Fault, Market, MergeRule, Message, Pipeline, PoolSizes, Pools, Select, debug_mode,
+    follow::Follow, merging::Merging, repeats::Repeats,
 };
 
 /// The most objects a pool can have, and the most identities that are remembered.
@@ -16,6 +16,8 @@ const MOST: usize = 1 << 24;
 #[must_use]
 pub struct Builder {
     consumers: Vec<Planned>,
+    merges: Vec<MergeRule>,
+    follow: Follow,
     dispatcher: meltica_dispatcher::Builder<Market>,
     recycler: Option<Recycler>,
     pool_sizes: Option<PoolSizes>,
@@ -35,6 +37,8 @@ impl Builder {
     pub(crate) fn new() -> Self {
         Self {
             consumers: vec![],
+            merges: vec![],
+            follow: Follow::default(),
             dispatcher: Dispatcher::builder().name("meltica"),
             recycler: None,
             pool_sizes: None,
@@ -53,6 +57,20 @@ impl Builder {
     ) -> Self {
         let selections = selections.into_iter().collect();
         self.consumers.push(Planned { consumer, selections, with_state: false });
+        self
+    }
+
+    /// Merges messages of several venues by this rule.
+    pub fn merge(mut self, rule: MergeRule) -> Self {
+        self.merges.push(rule);
+        self
+    }
+
+    /// Tells the log the path of one message in so many, those whose trace id is a multiple of it: when
+    /// it is taken, merged, routed, and what each consumer made of it, at level `INFO` with its `trace`.
+    /// By default, and for zero, of none.
+    pub fn follow_one_in(mut self, messages: u64) -> Self {
+        self.follow = Follow::one_in(messages);
         self
     }
 
@@ -96,7 +114,7 @@ impl Builder {
         self
     }
 
-    /// How many objects each pool has. By default, what the consumers added here need.
+    /// How many objects each pool has. By default, what the consumers and merge rules added here need.
     pub fn pool_sizes(mut self, sizes: PoolSizes) -> Self {
         self.pool_sizes = Some(sizes);
         self
@@ -155,7 +173,9 @@ impl Builder {
             debug_mode::enable(&recycler);
         }
         let pools = Pools::new(&recycler, sizes);
-        let pipeline = Pipeline::new(dispatcher, recycler, pools, Repeats::new(self.repeats));
+        let merging = Merging::new(&self.merges, &pools, self.follow);
+        let repeats = Repeats::new(self.repeats);
+        let pipeline = Pipeline::new(dispatcher, recycler, pools, merging, repeats, self.follow);
         for Planned { consumer, selections, with_state } in self.consumers {
             pipeline
                 .add(consumer, selections, with_state)
@@ -165,8 +185,11 @@ impl Builder {
     }
 
     fn sizes(&self) -> PoolSizes {
-        self.pool_sizes
-            .unwrap_or_else(|| PoolSizes::for_consumers(self.consumers.len(), self.lane_capacity))
+        let computed = || {
+            let sizes = PoolSizes::for_consumers(self.consumers.len(), self.lane_capacity);
+            self.merges.iter().fold(sizes, PoolSizes::with_merge)
+        };
+        self.pool_sizes.unwrap_or_else(computed)
     }
 
     /// Everything that is wrong, and whether debug mode is wanted.
@@ -199,8 +222,13 @@ impl Builder {
                 problems.push(Problem::SelectsNothing { consumer: name.to_string() });
             }
         }
+        for (index, rule) in self.merges.iter().enumerate() {
+            problems.extend(rule.check(&self.merges[..index]));
+        }
         let sizes = self.sizes();
+        let in_windows: usize = self.merges.iter().map(|rule| rule.holds().0).sum();
         let needed = PoolSizes::least_events(self.consumers.len(), self.lane_capacity);
+        let needed = needed.saturating_add(in_windows);
         for (pool, capacity, needed) in [
             ("events", sizes.events, needed),
             ("books", sizes.books, 1),
@@ -272,7 +300,9 @@ pub enum Problem {
         setting: &'static str,
     },
     /// A pool that would run empty with its consumers' lanes no more than full.
-    #[error("the pool of {pool} has {capacity} objects where the consumers need {needed}")]
+    #[error(
+        "the pool of {pool} has {capacity} objects where the consumers and merges need {needed}"
+    )]
     PoolTooSmall {
         /// Which pool.
         pool: &'static str,
@@ -288,6 +318,14 @@ pub enum Problem {
         pool: &'static str,
         /// How many it would have.
         capacity: usize,
+    },
+    /// A merge rule that cannot be.
+    #[error("merge rule `{rule}`: {why}")]
+    MergeRule {
+        /// Its name.
+        rule: String,
+        /// What is wrong with it.
+        why: &'static str,
     },
     /// The environment asks for something that is neither on nor off.
     #[error("RECYCLER_DEBUG_MODE is {value:?}; write true or false")]

@@ -22,20 +22,25 @@
 //!
 //! This crate is thin: it gives the market's types to crates that know none, and composes them.
 //! Each is useful alone, and is here as a module: [`recycler`], [`event`], [`dispatcher`],
-//! [`consumer`].
+//! [`consumer`], [`orchestrator`].
 
 #![forbid(unsafe_code)]
 
 pub use meltica_consumer as consumer;
 pub use meltica_dispatcher as dispatcher;
 pub use meltica_event as event;
+pub use meltica_orchestrator as orchestrator;
 pub use meltica_recycler as recycler;
 
 mod builder;
 mod debug_mode;
+mod depth;
 mod feed;
+mod follow;
 mod global;
 mod market;
+mod merge_rule;
+mod merging;
 mod message;
 mod pipeline;
 mod pools;
@@ -43,18 +48,20 @@ mod repeats;
 mod running;
 mod select;
 mod stats;
+mod view;
 
 pub use self::{
     builder::{BuildError, Builder, Problem},
     feed::{Feed, FeedError},
     global::global,
     market::{Delivery, Fault, Key, Market},
+    merge_rule::{Incomplete, MergeRule},
     message::Message,
     pipeline::{End, Pipeline, PushError, Pushed},
     pools::{PoolSizes, Pools},
     running::Running,
     select::Select,
-    stats::{ConsumerStats, Stats},
+    stats::{ConsumerStats, MergeStats, Stats},
 };
 
 /// A consumer of the market: a named closure over [`Delivery`], which reads as a [`Message`].

@@ -6,19 +6,22 @@ use std::{
 
 use meltica_consumer::{Gate, Outcome};
 use meltica_dispatcher::{
-    DispatchError, Dispatcher, LaneId, PublishError, Published, Report, Routes, SubscribeError,
-    Subscription, Undelivered, Verdict,
+    DispatchError, Dispatcher, LaneId, PublishError, Published, Report, Routes, Skipped,
+    SubscribeError, Subscription, Undelivered, Verdict,
 };
-use meltica_event::TraceId;
+use meltica_event::{Header, TraceId};
 use meltica_recycler::{LeakReport, Recycler};
+use meltica_stats::Counter;
 
 use crate::{
     Builder, Consumer, ConsumerStats, Delivery, Market, Message, Pools, Running, Select, Stats,
+    follow::Follow,
+    merging::{MergeStatsHandles, Merging},
     repeats::Repeats,
 };
 
-/// From the venues to the consumers: takes messages, gives each a trace id, recognises repeats,
-/// restores order, routes, and hands every interested consumer its own.
+/// From the venues to the consumers: takes messages, gives each a trace id, recognises repeats, merges
+/// what is to be merged, restores order, routes, and hands every interested consumer its own.
 ///
 /// Driven by its caller through [`push`](Self::push) and [`poll`](Self::poll), from one thread; or
 /// given a thread of its own by [`spawn`](Self::spawn).
@@ -26,9 +29,13 @@ pub struct Pipeline {
     dispatcher: Dispatcher<Market>,
     recycler: Recycler,
     pools: Pools,
+    merging: Merging,
     repeats: Repeats,
-    repeated: u64,
+    repeated: Arc<Counter>,
     next_trace: u64,
+    /// The last time that was told.
+    now: Option<Instant>,
+    follow: Follow,
     consumers: Consumers,
 }
 
@@ -55,6 +62,9 @@ pub enum Pushed {
     Late,
     /// A critical message that had come before; it went home.
     Repeated,
+    /// A merge rule holds it: it waits in a window, or went home if that refused it, and goes no
+    /// further by itself.
+    Windowed,
 }
 
 impl Pipeline {
@@ -67,10 +77,22 @@ impl Pipeline {
         dispatcher: Dispatcher<Market>,
         recycler: Recycler,
         pools: Pools,
+        merging: Merging,
         repeats: Repeats,
+        follow: Follow,
     ) -> Self {
-        let consumers = Consumers::default();
-        Self { dispatcher, recycler, pools, repeats, repeated: 0, next_trace: 1, consumers }
+        Self {
+            dispatcher,
+            recycler,
+            pools,
+            merging,
+            repeats,
+            repeated: Arc::default(),
+            next_trace: 1,
+            now: None,
+            follow,
+            consumers: Consumers::default(),
+        }
     }
 
     /// The pools to lease messages from.
@@ -129,7 +151,17 @@ impl Pipeline {
             stats: Box::new(consumer.stats_handle()),
         };
         let name = consumer.id().to_string();
-        let handler = move |delivery: Delivery| match consumer.invoke(delivery) {
+        let follow = self.follow;
+        let mut invoke = move |delivery: Delivery| {
+            if !follow.follows(delivery.header().trace) {
+                return consumer.invoke(delivery);
+            }
+            let (header, skipped) = (*delivery.header(), delivery.skipped);
+            let outcome = consumer.invoke(delivery);
+            followed(&header, skipped, consumer.id(), &outcome);
+            outcome
+        };
+        let handler = move |delivery: Delivery| match invoke(delivery) {
             Outcome::Handled => Verdict::Handled,
             Outcome::Filtered(_) => Verdict::Filtered,
             Outcome::Failed { fault, message } => {
@@ -159,33 +191,58 @@ impl Pipeline {
 
     /// What has been done so far.
     pub fn stats(&self) -> Stats {
-        stats(self.repeated, &self.routes(), &self.consumers, &self.recycler)
+        self.stats_source().read()
+    }
+
+    /// Where the statistics are read from, on any thread.
+    pub(crate) fn stats_source(&self) -> StatsSource {
+        StatsSource {
+            repeated: Arc::clone(&self.repeated),
+            merges: self.merging.stats(),
+            routes: self.routes(),
+            consumers: Arc::clone(&self.consumers),
+            recycler: self.recycler.clone(),
+        }
     }
 
     /// Takes a message and returns as soon as it waits for its consumers. `now` is the time by which
-    /// gaps are waited for; it must not go back. Failures reach the fault sink.
+    /// gaps and merge windows are waited for; it must not go back. Failures reach the fault sink.
     ///
     /// # Errors
     ///
     /// [`PushError::Cancelled`] hands the message back.
     pub fn push(&mut self, mut message: Message, now: Instant) -> Result<Pushed, PushError> {
+        if self.dispatcher.is_cancelled() {
+            return Err(PushError::Cancelled(message));
+        }
+        self.now = Some(now);
         if self.admit(&mut message) {
             return Ok(Pushed::Repeated);
         }
-        match self.dispatcher.publish(message, now) {
-            Ok(Published::Routed { lanes }) => Ok(Pushed::Routed { lanes }),
-            Ok(Published::Held) => Ok(Pushed::Held),
-            Ok(Published::Late) => Ok(Pushed::Late),
+        let trace = message.header().trace;
+        let Some(message) = self.merging.take(message, now) else {
+            self.publish_merged(now);
+            return Ok(Pushed::Windowed);
+        };
+        let pushed = match self.dispatcher.publish(message, now) {
+            Ok(Published::Routed { lanes }) => Pushed::Routed { lanes },
+            Ok(Published::Held) => Pushed::Held,
+            Ok(Published::Late) => Pushed::Late,
             Err(PublishError::Cancelled(message)) => {
                 self.repeats.forget(&message);
-                Err(PushError::Cancelled(message))
+                return Err(PushError::Cancelled(message));
             }
             Err(_) => unreachable!("there is no other reason"),
+        };
+        if self.follow.follows(trace) {
+            tracing::info!(%trace, ?pushed, "routed");
         }
+        self.publish_merged(now);
+        Ok(pushed)
     }
 
     /// Takes a message and waits until every consumer is done with it, or until `limit`. `None` if
-    /// it was a repeat.
+    /// it was a repeat, or if a merge rule holds it.
     ///
     /// # Errors
     ///
@@ -196,19 +253,32 @@ impl Pipeline {
         now: Instant,
         limit: Option<Duration>,
     ) -> Result<Option<Report<meltica_consumer::Fault>>, DispatchError<Message>> {
+        if self.dispatcher.is_cancelled() {
+            return Err(DispatchError::Cancelled(message));
+        }
+        self.now = Some(now);
         if self.admit(&mut message) {
             return Ok(None);
         }
-        match self.dispatcher.dispatch(message, now, limit) {
-            Ok(report) => Ok(Some(report)),
-            Err(error) => {
-                if let DispatchError::Cancelled(message) | DispatchError::InsideConsumer(message) =
-                    &error
-                {
-                    self.repeats.forget(message);
-                }
-                Err(error)
-            }
+        let Some(message) = self.merging.take(message, now) else {
+            self.publish_merged(now);
+            return Ok(None);
+        };
+        let report = self.dispatcher.dispatch(message, now, limit);
+        if let Err(DispatchError::Cancelled(message) | DispatchError::InsideConsumer(message)) =
+            &report
+        {
+            self.repeats.forget(message);
+        }
+        self.publish_merged(now);
+        report.map(Some)
+    }
+
+    /// Hands what windows became to the dispatcher. Merged views are market data: after a cancellation
+    /// they go home.
+    fn publish_merged(&mut self, now: Instant) {
+        while let Some(merged) = self.merging.pop() {
+            drop(self.dispatcher.publish(merged, now));
         }
     }
 
@@ -226,20 +296,24 @@ impl Pipeline {
         }
         if self.repeats.is_repeat(message) {
             tracing::debug!(trace = %message.header().trace, "a critical message came again");
-            self.repeated += 1;
+            self.repeated.add(1);
             return true;
         }
+        self.follow.taken(message.header());
         false
     }
 
-    /// Does what time asks for: see [`Dispatcher::poll`].
+    /// Does what time asks for: closes merge windows, and see [`Dispatcher::poll`].
     pub fn poll(&mut self, now: Instant) {
+        self.now = Some(now);
+        self.merging.poll(now);
+        self.publish_merged(now);
         self.dispatcher.poll(now);
     }
 
     /// When [`poll`](Self::poll) next has to be called; `None` if nothing waits for time.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.dispatcher.next_deadline()
+        [self.merging.next_deadline(), self.dispatcher.next_deadline()].into_iter().flatten().min()
     }
 
     /// Runs one message of each consumer on this thread; false if there was none. For pipelines
@@ -250,14 +324,23 @@ impl Pipeline {
 
     /// Makes a new routing version and raises every gate to it: market data that was routed before
     /// and is still waiting is filtered from now on, critical messages come all the same. Answers
-    /// the version.
+    /// the version. Merge windows close first, as if their time was up: what they become is routed as
+    /// of before.
     pub fn flip(&mut self) -> u64 {
+        self.flush_merging();
         let version = self.routes().flip();
         let consumers = known_to(&self.consumers);
         for known in &*consumers {
             known.gate.raise(version);
         }
         version
+    }
+
+    fn flush_merging(&mut self) {
+        // Without a time that was told there is no message that could wait.
+        let Some(now) = self.now else { return };
+        self.merging.flush();
+        self.publish_merged(now);
     }
 
     /// Gives the pipeline a thread of its own, fed through a queue of `capacity` messages.
@@ -273,14 +356,15 @@ impl Pipeline {
         Running::start(self, capacity)
     }
 
-    /// Stops: takes no more, delivers what waits until `limit` is over, joins every thread, and says
-    /// what is still out.
-    pub fn shutdown(self, limit: Duration) -> End {
-        let Self { dispatcher, recycler, consumers, repeated, .. } = self;
-        let routes = dispatcher.routes();
+    /// Stops: takes no more, closes merge windows, delivers what waits until `limit` is over, joins
+    /// every thread, and says what is still out.
+    pub fn shutdown(mut self, limit: Duration) -> End {
+        self.flush_merging();
+        let stats = self.stats_source();
+        let Self { dispatcher, recycler, .. } = self;
         let shutdown = dispatcher.shutdown(limit);
         End {
-            stats: stats(repeated, &routes, &consumers, &recycler),
+            stats: stats.read(),
             undelivered: shutdown.undelivered,
             refused: vec![],
             stuck: shutdown.stuck,
@@ -294,22 +378,41 @@ fn known_to(consumers: &Consumers) -> MutexGuard<'_, Vec<Known>> {
     consumers.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn stats(
-    repeated: u64,
-    routes: &Routes<Market>,
-    consumers: &Consumers,
-    recycler: &Recycler,
-) -> Stats {
-    let consumers = known_to(consumers);
-    let of = |known: &Known| ConsumerStats {
-        consumer: Arc::clone(&known.consumer),
-        stats: (known.stats)(),
+/// What a followed message met with at a consumer.
+fn followed(header: &Header, skipped: Skipped, consumer: &str, outcome: &Outcome<Delivery>) {
+    let outcome = match outcome {
+        Outcome::Handled => "handled",
+        Outcome::Filtered(_) => "filtered",
+        Outcome::Failed { .. } => "failed",
+        Outcome::Refused(_) => "refused",
     };
-    Stats {
-        repeated,
-        dispatcher: routes.stats(),
-        consumers: consumers.iter().map(of).collect(),
-        pools: recycler.stats(),
+    let Header { trace, kind, routing_version: version, .. } = header;
+    let Skipped { folded, dropped, .. } = skipped;
+    tracing::info!(%trace, consumer, %kind, version, folded, dropped, outcome, "delivered");
+}
+
+/// Where statistics are read from, on any thread.
+pub(crate) struct StatsSource {
+    repeated: Arc<Counter>,
+    merges: MergeStatsHandles,
+    routes: Routes<Market>,
+    consumers: Consumers,
+    recycler: Recycler,
+}
+
+impl StatsSource {
+    pub(crate) fn read(&self) -> Stats {
+        let of = |known: &Known| ConsumerStats {
+            consumer: Arc::clone(&known.consumer),
+            stats: (known.stats)(),
+        };
+        Stats {
+            repeated: self.repeated.get(),
+            merges: self.merges.iter().map(|stats| stats()).collect(),
+            dispatcher: self.routes.stats(),
+            consumers: known_to(&self.consumers).iter().map(of).collect(),
+            pools: self.recycler.stats(),
+        }
     }
 }
 

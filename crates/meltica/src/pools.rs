@@ -1,6 +1,8 @@
 use meltica_event::{Book, Control, Event, ExecReport, Merged};
 use meltica_recycler::{Pool, Recycler};
 
+use crate::MergeRule;
+
 /// The pools that a pipeline's messages come from, and go back to.
 #[derive(Clone, Debug)]
 pub struct Pools {
@@ -71,6 +73,16 @@ impl PoolSizes {
             executions: 1_024,
             controls: 1_024,
             book_levels: 1_024,
+        }
+    }
+
+    /// The same and what the windows of a merge rule can hold.
+    pub fn with_merge(self, rule: &MergeRule) -> Self {
+        let (events, books) = rule.holds();
+        Self {
+            events: self.events.saturating_add(events),
+            books: self.books.saturating_add(books),
+            ..self
         }
     }
 

@@ -3,8 +3,11 @@
 use std::{alloc::System, time::Instant};
 
 use meltica::{
-    Consumer, Delivery, Message, Pipeline, Select,
-    event::{Control, Event, EventKind, Header, Level, Payload, Price, Quantity, Text, TopOfBook},
+    Consumer, Delivery, MergeRule, Message, Pipeline, Select,
+    event::{
+        Control, Event, EventKind, Header, Level, Payload, Price, Quantity, Text, TopOfBook,
+        VenueId,
+    },
 };
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
@@ -13,7 +16,13 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 #[test]
 fn nothing_is_allocated_once_warm() {
-    let mut builder = Pipeline::builder().workers(0).debug_mode(false).lane_capacity(8);
+    let venues = [VenueId(1), VenueId(2), VenueId(3)];
+    let mut builder = Pipeline::builder()
+        .workers(0)
+        .debug_mode(false)
+        .lane_capacity(8)
+        .merge(MergeRule::view("view", venues))
+        .merge(MergeRule::depth("depth", venues, 5));
     for name in ["a", "b", "c"] {
         builder = builder.consumer(
             Consumer::new(name, |delivery: &Delivery| {
@@ -28,12 +37,17 @@ fn nothing_is_allocated_once_warm() {
     let mut number = 0;
     let mut round = |pipeline: &mut Pipeline| {
         number += 1;
-        let level = Level { price: Price::from_units(number), quantity: Quantity::from_units(1) };
+        let price = Price::from_units(number % 50);
+        let level = Level { price, quantity: Quantity::from_units(1) };
+        let venue = VenueId((number % 3 + 1) as u16);
         let mut event = pools.events.try_lease().expect("large enough");
         let top = TopOfBook { bid: level, ask: level };
-        *event = Event::new(Header::default(), Payload::TopOfBook(top));
+        *event = Event::new(Header { venue, ..Header::default() }, Payload::TopOfBook(top));
         let mut book = pools.books.try_lease().expect("large enough");
-        book.header.kind = EventKind::BookDelta;
+        book.header.venue = venue;
+        if number > 3 {
+            book.header.kind = EventKind::BookDelta;
+        }
         book.bids.set(level);
         let mut report = pools.executions.try_lease().expect("large enough");
         report.report_id = Text::truncated("1234567890123456789");
@@ -55,4 +69,6 @@ fn nothing_is_allocated_once_warm() {
     (0..2_000).for_each(|_| round(&mut pipeline));
     let change = region.change();
     assert_eq!((change.allocations, change.reallocations), (0, 0));
+    let merged: Vec<_> = pipeline.stats().merges.iter().map(|merge| merge.merged()).collect();
+    assert_eq!(merged, [7_333, 7_333]);
 }

@@ -361,7 +361,7 @@ fn every_problem_with_the_settings_is_said_at_once() {
         "number 2 (from 0) has no name",
         "lane_capacity is zero",
         "repeats_remembered is zero",
-        "the pool of events has 1 objects where the consumers need 4",
+        "the pool of events has 1 objects where the consumers and merges need 4",
         "the pool of books has 0",
         "16,777,216",
     ] {
