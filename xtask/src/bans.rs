@@ -67,9 +67,8 @@ const BANS: &[Ban] = &[
             "venue-*",
         ]),
         allowed: &[
-            ("crates/recycler/src/pool.rs", "a wait until a deadline must read the clock"),
-            ("crates/recycler/src/ledger.rs", "the age of a lease is measured when it is taken"),
-            ("crates/dispatcher/src/clock.rs", "a blocked publish gives up at a deadline"),
+            ("crates/recycler/src/clock.rs", "waits that end, ages of leases, a sample of returns"),
+            ("crates/dispatcher/src/clock.rs", "waits that end, and a sample of deliveries"),
         ],
         instead: "an argument, `now: Instant`, from a caller that has a clock",
         why: "a replay must give the same result every time, and a test must not sleep",

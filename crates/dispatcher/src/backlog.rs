@@ -14,7 +14,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use crate::{Class, Protocol, Skipped};
+use crate::{Class, Protocol, Skipped, watch::Watch};
 
 /// A message on its way to a lane.
 pub(crate) struct Entry<P: Protocol> {
@@ -22,8 +22,7 @@ pub(crate) struct Entry<P: Protocol> {
     pub(crate) class: Class,
     pub(crate) stream: P::Key,
     pub(crate) skipped: Skipped,
-    /// The joined dispatch that waits for it, if any.
-    pub(crate) join: Option<u64>,
+    pub(crate) watch: Watch,
     /// The number, within the lane, of the newest message in it.
     newest: u64,
 }
@@ -32,11 +31,11 @@ pub(crate) struct Entry<P: Protocol> {
 pub(crate) enum Pushed<M> {
     /// Nothing.
     Added,
-    /// It was folded into an earlier one; a dispatch that waited for that one waits no more.
-    Folded { join: Option<u64> },
-    /// An earlier one was displaced, to be dropped outside of any lock; a dispatch that waited for
-    /// it waits no more.
-    Dropped { displaced: M, join: Option<u64> },
+    /// It was folded into an earlier one; whoever watched that one watches no more.
+    Folded { watch: Watch },
+    /// An earlier one was displaced, to be dropped outside of any lock; whoever watched it watches no
+    /// more.
+    Dropped { displaced: M, watch: Watch },
 }
 
 pub(crate) struct Backlog<P: Protocol> {
@@ -88,12 +87,12 @@ impl<P: Protocol> Backlog<P> {
         message: P::Message,
         class: Class,
         stream: P::Key,
-        join: Option<u64>,
+        watch: Watch,
     ) -> Pushed<P::Message> {
         self.pushed += 1;
         match class {
             Class::Critical => {
-                let entry = self.entry(message, class, stream, join);
+                let entry = self.entry(message, class, stream, watch);
                 self.critical.push_back(entry);
                 Pushed::Added
             }
@@ -108,21 +107,21 @@ impl<P: Protocol> Backlog<P> {
                     held.skipped.folded += 1;
                     // What could not be had since then is missing from the fold, and told with it.
                     held.skipped.add(self.missed.remove(&stream).unwrap_or_default());
-                    return Pushed::Folded { join: std::mem::replace(&mut held.join, join) };
+                    return Pushed::Folded { watch: std::mem::replace(&mut held.watch, watch) };
                 }
                 self.conflatable += 1;
                 self.last.insert(stream, self.front + self.market.len() as u64);
-                let entry = self.entry(message, class, stream, join);
+                let entry = self.entry(message, class, stream, watch);
                 self.market.push_back(Some(entry));
                 Pushed::Added
             }
             Class::Sequential => {
                 let dropped = (self.sequential.len() >= self.capacity).then(|| self.drop_oldest());
                 self.sequential.push_back(self.front + self.market.len() as u64);
-                let entry = self.entry(message, class, stream, join);
+                let entry = self.entry(message, class, stream, watch);
                 self.market.push_back(Some(entry));
                 match dropped {
-                    Some((displaced, join)) => Pushed::Dropped { displaced, join },
+                    Some((displaced, watch)) => Pushed::Dropped { displaced, watch },
                     None => Pushed::Added,
                 }
             }
@@ -177,14 +176,14 @@ impl<P: Protocol> Backlog<P> {
         message: P::Message,
         class: Class,
         stream: P::Key,
-        join: Option<u64>,
+        watch: Watch,
     ) -> Entry<P> {
         let skipped = self.missed.remove(&stream).unwrap_or_default();
-        Entry { message, class, stream, skipped, join, newest: self.pushed }
+        Entry { message, class, stream, skipped, watch, newest: self.pushed }
     }
 
     /// Displaces the oldest sequential entry, and has the next of its stream say so.
-    fn drop_oldest(&mut self) -> (P::Message, Option<u64>) {
+    fn drop_oldest(&mut self) -> (P::Message, Watch) {
         let position = self.sequential.pop_front().expect("there are as many as the capacity");
         let entry = self.market[(position - self.front) as usize]
             .take()
@@ -194,7 +193,7 @@ impl<P: Protocol> Backlog<P> {
         told.dropped += 1;
         self.trim();
         self.close_up();
-        (entry.message, entry.join)
+        (entry.message, entry.watch)
     }
 
     /// Passes over empty places in front.

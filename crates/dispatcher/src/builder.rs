@@ -7,9 +7,11 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use meltica_stats::SharedCounter;
 
 use crate::{
     Cancel, DeadLetter, Dispatcher, Fault, Protocol,
+    fan_outs::FanOuts,
     joined::Joined,
     shared::{DeadLetterSink, FaultSink, Shared, Sinks},
     stats::PublisherCounts,
@@ -25,6 +27,7 @@ pub struct Builder<P: Protocol> {
     gap_wait: Duration,
     gap_capacity: usize,
     keep_current_state: bool,
+    time_one_in: u32,
     cancel: Cancel,
     fault_sink: Option<FaultSink<P::Fault>>,
     dead_letter_sink: Option<DeadLetterSink<P::Message>>,
@@ -39,6 +42,7 @@ impl<P: Protocol> Builder<P> {
             gap_wait: Duration::from_millis(150),
             gap_capacity: 200,
             keep_current_state: false,
+            time_one_in: 0,
             cancel: Cancel::new(),
             fault_sink: None,
             dead_letter_sink: None,
@@ -87,6 +91,14 @@ impl<P: Protocol> Builder<P> {
         self
     }
 
+    /// Measures one message in so many, on average and irregularly: how long it takes to reach its
+    /// consumers and to be done with. Each costs two readings of a clock a consumer; what was found,
+    /// [`Routes::timings`](crate::Routes::timings) tells. By default, and for zero, none.
+    pub fn time_one_in(mut self, messages: u32) -> Self {
+        self.time_one_in = messages;
+        self
+    }
+
     /// The token that ends it all. By default one of its own, which nobody cancels.
     pub fn cancel(mut self, cancel: Cancel) -> Self {
         self.cancel = cancel;
@@ -130,12 +142,15 @@ impl<P: Protocol> Builder<P> {
             fault: self.fault_sink,
             dead_letter: self.dead_letter_sink,
             joined: Joined::new(),
+            fan_outs: FanOuts::new(self.time_one_in > 0),
+            dead_letters: SharedCounter::new(),
         };
         let shared = Arc::new(Shared {
             name: self.name.into(),
             threaded: self.workers != Some(0),
             lane_capacity: self.lane_capacity,
             keeps_state: self.keep_current_state,
+            time_one_in: self.time_one_in,
             topology: Arc::new(ArcSwap::from_pointee(topology)),
             workers: Mutex::new(vec![]),
             next_lane: AtomicU64::new(1),

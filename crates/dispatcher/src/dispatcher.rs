@@ -10,7 +10,7 @@ use crossbeam_channel::RecvTimeoutError;
 
 use crate::{
     Builder, Class, DeathCause, LaneId, LaneReport, Outcome, Protocol, Report, Routes, Shutdown,
-    Stats, Undelivered, clock,
+    Stats, Timings, Undelivered, clock,
     contain::contain,
     lane::{Lane, Next},
     order::{Accepted, Sequencer},
@@ -18,6 +18,7 @@ use crate::{
     state::CurrentState,
     sync::lock,
     topology::{Routed, Topology},
+    watch::{Probe, Sampler, Watch},
     worker::{Inside, Worker},
 };
 
@@ -46,6 +47,9 @@ pub struct Dispatcher<P: Protocol> {
     behind: HashSet<(LaneId, P::Key)>,
     /// What the sequencer lets pass, on its way to be routed; empty between calls.
     ready: VecDeque<P::Message>,
+    sampler: Sampler,
+    /// The last time that was told.
+    now: Option<Instant>,
     /// The caller's thread, by name, for handlers that run on it.
     here: Arc<str>,
 }
@@ -79,6 +83,8 @@ impl<P: Protocol> Dispatcher<P> {
             state: shared.keeps_state.then(CurrentState::new),
             behind: HashSet::new(),
             ready: VecDeque::new(),
+            sampler: Sampler::new(shared.time_one_in),
+            now: None,
             here: std::thread::current().name().unwrap_or("caller").into(),
             shared,
         }
@@ -97,6 +103,11 @@ impl<P: Protocol> Dispatcher<P> {
     /// What has been done so far.
     pub fn stats(&self) -> Stats {
         self.routes().stats()
+    }
+
+    /// How long things took so far: see [`Builder::time_one_in`].
+    pub fn timings(&self) -> Timings {
+        self.routes().timings()
     }
 
     /// Takes a message, and returns as soon as it waits for its consumers. `now` is the time by
@@ -175,6 +186,7 @@ impl<P: Protocol> Dispatcher<P> {
     /// Does what time asks for: gives up gaps that were waited for long enough, and sends the
     /// current state to consumers that are new.
     pub fn poll(&mut self, now: Instant) {
+        self.now = Some(now);
         self.refresh();
         self.order.release_due(now, &mut self.ready);
         self.route_ready(None);
@@ -216,6 +228,7 @@ impl<P: Protocol> Dispatcher<P> {
 
     fn take(&mut self, message: P::Message, now: Instant, join: Option<u64>) -> Published {
         self.shared.counts.published.add(1);
+        self.now = Some(now);
         self.refresh();
         if P::class(&message) == Class::Critical {
             return Published::Routed { lanes: self.route(message, join) };
@@ -268,6 +281,12 @@ impl<P: Protocol> Dispatcher<P> {
         }
         let counts = &self.shared.counts;
         let stream = P::stream(&message);
+        let mut watch = Watch::joined(join);
+        if self.sampler.chooses() && !lanes.is_empty() {
+            watch.probe = self
+                .now
+                .map(|at| Probe { at, fan_out: self.shared.sinks.fan_outs.begin(at, lanes.len()) });
+        }
         // Only a conflatable message can be replaced by the state that it is part of.
         let is_behind = |behind: &HashSet<_>, lane: &Lane<P>| {
             class == Class::Conflatable && behind.contains(&(lane.id, stream))
@@ -276,7 +295,7 @@ impl<P: Protocol> Dispatcher<P> {
             [] => counts.unrouted.add(1),
             [only] if !is_behind(&self.behind, &topology.lanes[*only].lane) => {
                 counts.routed.add(1);
-                topology.lanes[*only].lane.push(message, class, stream, join);
+                topology.lanes[*only].lane.push(message, class, stream, watch);
             }
             several => {
                 counts.routed.add(1);
@@ -292,7 +311,7 @@ impl<P: Protocol> Dispatcher<P> {
                                 self.behind.remove(&(lane.id, stream));
                                 P::stamp(&mut duplicate, topology.version);
                             }
-                            lane.push(duplicate, class, stream, join);
+                            lane.push(duplicate, class, stream, watch);
                         }
                         None => {
                             counts.duplicates_failed.add(1);
@@ -303,7 +322,7 @@ impl<P: Protocol> Dispatcher<P> {
                             if class == Class::Conflatable && self.state.is_some() {
                                 self.behind.insert((lane.id, stream));
                             }
-                            lane.miss(stream, join);
+                            lane.miss(stream, watch);
                         }
                     }
                 }
@@ -336,12 +355,12 @@ impl<P: Protocol> Dispatcher<P> {
                 match P::duplicate(message, class) {
                     Some(mut duplicate) => {
                         P::stamp(&mut duplicate, self.topology.version);
-                        routed.lane.push(duplicate, class, P::stream(message), None);
+                        routed.lane.push(duplicate, class, P::stream(message), Watch::default());
                     }
                     None => {
                         self.shared.counts.duplicates_failed.add(1);
                         self.behind.insert((routed.lane.id, P::stream(message)));
-                        routed.lane.miss(P::stream(message), None);
+                        routed.lane.miss(P::stream(message), Watch::default());
                     }
                 }
             }
@@ -451,7 +470,7 @@ impl<P: Protocol> Drop for Dispatcher<P> {
         for routed in &self.topology.lanes {
             routed.lane.close(|entry| {
                 let (message, class) = (entry.message, entry.class);
-                routed.lane.bury(message, class, entry.join, DeathCause::Abandoned);
+                routed.lane.bury(message, class, entry.watch, DeathCause::Abandoned);
             });
         }
         // The owner may be unwinding because of a user's `Protocol`, which would panic here again.

@@ -5,18 +5,21 @@ use std::{
         Arc, Condvar, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use crate::{
-    Cause, Class, DeathCause, Delivery, Fault, LaneReport, LaneStats, Outcome, Protocol, Skipped,
-    Verdict,
+    Cause, Class, DeathCause, Delivery, Fault, LaneReport, LaneStats, LaneTimings, Outcome,
+    Protocol, Skipped, Verdict,
     backlog::{Backlog, Entry, Pushed},
     clock,
     contain::{contain, message_of},
+    fan_outs::nanos,
     shared::Sinks,
     stats::LaneCounts,
     sync::{lock, wait},
+    timings::LaneTimes,
+    watch::Watch,
     worker::Inside,
 };
 
@@ -52,6 +55,8 @@ pub(crate) struct Lane<P: Protocol> {
     wants_state: AtomicBool,
     sinks: Arc<Sinks<P>>,
     counts: LaneCounts,
+    /// Unless nothing is measured.
+    times: Option<LaneTimes>,
 }
 
 struct Queue<P: Protocol> {
@@ -90,6 +95,7 @@ impl<P: Protocol> Lane<P> {
         handler: Handler<P>,
         wants_state: bool,
         sinks: Arc<Sinks<P>>,
+        timed: bool,
     ) -> Self {
         let queue = Queue {
             backlog: Backlog::new(capacity),
@@ -108,6 +114,7 @@ impl<P: Protocol> Lane<P> {
             wants_state: AtomicBool::new(wants_state),
             sinks,
             counts: LaneCounts::default(),
+            times: timed.then(LaneTimes::default),
         }
     }
 
@@ -117,29 +124,23 @@ impl<P: Protocol> Lane<P> {
     }
 
     /// Puts a message where it waits for the handler.
-    pub(crate) fn push(
-        &self,
-        message: P::Message,
-        class: Class,
-        stream: P::Key,
-        join: Option<u64>,
-    ) {
+    pub(crate) fn push(&self, message: P::Message, class: Class, stream: P::Key, watch: Watch) {
         let mut queue = lock(&self.queue);
         self.counts.published.add(1);
         if queue.state != State::Open {
             drop(queue);
-            self.discard(message, class, join, DeathCause::Unsubscribed);
+            self.discard(message, class, watch, DeathCause::Unsubscribed);
             return;
         }
-        let (displaced, given_way) = match queue.backlog.push(message, class, stream, join) {
+        let (displaced, given_way) = match queue.backlog.push(message, class, stream, watch) {
             Pushed::Added => (None, None),
-            Pushed::Folded { join } => {
+            Pushed::Folded { watch } => {
                 self.counts.folded.add(1);
-                (None, join.map(|join| (join, Outcome::Conflated)))
+                (None, Some((watch, Outcome::Conflated)))
             }
-            Pushed::Dropped { displaced, join } => {
+            Pushed::Dropped { displaced, watch } => {
                 self.counts.dropped.add(1);
-                (Some(displaced), join.map(|join| (join, Outcome::Dropped)))
+                (Some(displaced), Some((watch, Outcome::Dropped)))
             }
         };
         queue.critical_peak = queue.critical_peak.max(queue.backlog.critical_len());
@@ -150,21 +151,20 @@ impl<P: Protocol> Lane<P> {
             self.wake.notify_one();
         }
         drop(displaced);
-        if let Some((join, outcome)) = given_way {
-            self.report(join, outcome, Duration::ZERO);
+        if let Some((watch, outcome)) = given_way {
+            self.report(watch, outcome, None);
         }
     }
 
     /// A message of this stream could not be had for this lane.
-    pub(crate) fn miss(&self, stream: P::Key, join: Option<u64>) {
+    pub(crate) fn miss(&self, stream: P::Key, watch: Watch) {
         let mut queue = lock(&self.queue);
         self.counts.published.add(1);
         self.counts.dropped.add(1);
+        self.counts.without_duplicate.add(1);
         queue.backlog.miss(stream);
         drop(queue);
-        if let Some(join) = join {
-            self.report(join, Outcome::Dropped, Duration::ZERO);
-        }
+        self.report(watch, Outcome::Dropped, None);
     }
 
     /// What there is to do; `cancelled` ends the lane's work as closing does.
@@ -255,27 +255,19 @@ impl<P: Protocol> Lane<P> {
         &self,
         message: P::Message,
         class: Class,
-        join: Option<u64>,
+        watch: Watch,
         cause: DeathCause,
     ) {
         self.counts.discarded.add(1);
-        self.bury(message, class, join, cause);
+        self.bury(message, class, watch, cause);
     }
 
     /// Sends an undelivered message where its class demands, and tells whoever waits for it.
-    pub(crate) fn bury(
-        &self,
-        message: P::Message,
-        class: Class,
-        join: Option<u64>,
-        cause: DeathCause,
-    ) {
+    pub(crate) fn bury(&self, message: P::Message, class: Class, watch: Watch, cause: DeathCause) {
         if class == Class::Critical {
             self.sinks.dead_letter(message, &self.name, cause);
         }
-        if let Some(join) = join {
-            self.report(join, Outcome::Discarded, Duration::ZERO);
-        }
+        self.report(watch, Outcome::Discarded, None);
     }
 
     /// Delivers one message: the handler runs here and now, isolated. Nothing that it, the message or
@@ -295,17 +287,18 @@ impl<P: Protocol> Lane<P> {
     }
 
     fn deliver(&self, entry: Entry<P>, worker: &Arc<str>) {
-        let Entry { message, class, stream, skipped, join, .. } = entry;
+        let Entry { message, class, stream, skipped, watch, .. } = entry;
         let mut slot = lock(&self.handler);
         let handler = slot.as_mut().expect("whoever takes an entry sees to the handler afterwards");
-        let started = join.map(|_| clock::now());
+        let started = watch.is_watched().then(clock::now);
         let (outcome, dead) = {
             let _inside = Inside::enter();
             self.call(handler, message, skipped, worker)
         };
         self.counts.delivered.add(1);
+        let ran = started.map(|started| (started, clock::now()));
+        self.time(watch, &outcome, ran);
         drop(slot);
-        let took = started.map_or(Duration::ZERO, |started| clock::now() - started);
         if matches!(outcome, Outcome::Filtered) && class != Class::Critical {
             lock(&self.queue).backlog.untold(stream, skipped);
         }
@@ -317,12 +310,22 @@ impl<P: Protocol> Lane<P> {
         if let Some((message, cause)) = letter {
             self.sinks.dead_letter(message, &self.name, cause);
         }
-        match (join, outcome) {
-            (Some(join), outcome) => self.report(join, outcome, took),
-            (None, Outcome::Failed(fault)) => self.sinks.fault(&fault),
-            (None, _) => {}
-        }
+        self.report(watch, outcome, ran);
         drop(rest);
+    }
+
+    /// Notes how long it took, under the handler's lock.
+    fn time(&self, watch: Watch, outcome: &Outcome<P::Fault>, ran: Option<(Instant, Instant)>) {
+        let (Some(times), Some(probe), Some((started, ended))) = (&self.times, watch.probe, ran)
+        else {
+            return;
+        };
+        let waited = nanos(started.saturating_duration_since(probe.at));
+        times.waited_ns.record(waited);
+        self.sinks.fan_outs.reach_ns.record(waited);
+        if matches!(outcome, Outcome::Handled | Outcome::Failed(_)) {
+            times.took_ns.record(nanos(ended - started));
+        }
     }
 
     #[expect(clippy::type_complexity, reason = "an outcome, and a message with why it is dead")]
@@ -365,14 +368,35 @@ impl<P: Protocol> Lane<P> {
         }
     }
 
-    /// Tells the dispatch that waits, or, if it waits no more, the fault sink.
-    fn report(&self, join: u64, outcome: Outcome<P::Fault>, took: Duration) {
-        let row = LaneReport { lane: self.id, consumer: Arc::clone(&self.name), outcome, took };
-        if let Err(LaneReport { outcome: Outcome::Failed(fault), .. }) =
-            self.sinks.joined.report(join, row)
-        {
+    /// Tells who watches what became of a message; `ran` is from when to when, if it came to its turn.
+    /// A failure that no dispatch waits for, or waits for any more, is told to the fault sink.
+    fn report(&self, watch: Watch, outcome: Outcome<P::Fault>, ran: Option<(Instant, Instant)>) {
+        if let Some(place) = watch.probe.and_then(|probe| probe.fan_out) {
+            self.sinks.fan_outs.report(place, ran);
+        }
+        let unheard = match watch.join {
+            Some(join) => {
+                let took = ran.map_or(Duration::ZERO, |(started, ended)| ended - started);
+                let consumer = Arc::clone(&self.name);
+                let row = LaneReport { lane: self.id, consumer, outcome, took };
+                self.sinks.joined.report(join, row).err().map(|row| row.outcome)
+            }
+            None => Some(outcome),
+        };
+        if let Some(Outcome::Failed(fault)) = unheard {
             self.sinks.fault(&fault);
         }
+    }
+
+    /// How long things took here; `None` if nothing is measured.
+    pub(crate) fn timings(&self) -> Option<LaneTimings> {
+        let times = self.times.as_ref()?;
+        Some(LaneTimings {
+            lane: self.id,
+            consumer: Arc::clone(&self.name),
+            waited_ns: times.waited_ns.snapshot(),
+            took_ns: times.took_ns.snapshot(),
+        })
     }
 
     pub(crate) fn stats(&self) -> LaneStats {
@@ -392,6 +416,7 @@ impl<P: Protocol> Lane<P> {
             refused: counts.refused.get(),
             folded: counts.folded.get(),
             dropped: counts.dropped.get(),
+            without_duplicate: counts.without_duplicate.get(),
             discarded: counts.discarded.get(),
             depth,
             critical_peak,

@@ -59,6 +59,7 @@ mod clock;
 mod contain;
 mod delivery;
 mod dispatcher;
+mod fan_outs;
 mod fault;
 mod joined;
 mod lane;
@@ -71,8 +72,12 @@ mod shutdown;
 mod state;
 mod stats;
 mod sync;
+mod timings;
 mod topology;
+mod watch;
 mod worker;
+
+pub use meltica_stats::Snapshot;
 
 pub use self::{
     builder::{BuildError, Builder},
@@ -86,5 +91,6 @@ pub use self::{
     routes::{Routes, SubscribeError, Subscription, UnknownLane},
     shutdown::{Shutdown, Undelivered},
     stats::{LaneStats, Stats},
+    timings::{LaneTimings, Timings},
     topology::Route,
 };

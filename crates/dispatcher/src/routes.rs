@@ -5,7 +5,7 @@ use std::{
 };
 
 use crate::{
-    DeathCause, Delivery, LaneId, Protocol, Route, Stats, Verdict,
+    DeathCause, Delivery, LaneId, Protocol, Route, Stats, Timings, Verdict,
     lane::{Handler, Lane},
     shared::Shared,
     sync::lock,
@@ -56,6 +56,7 @@ impl<P: Protocol> Routes<P> {
             handler,
             current_state,
             Arc::clone(&shared.sinks),
+            shared.time_one_in > 0,
         ));
         // Whoever unsubscribed since left a thread that is over, to be joined outside of the lock:
         // it may still be dropping what is not ours.
@@ -108,7 +109,7 @@ impl<P: Protocol> Routes<P> {
         let removed = removed.ok_or(UnknownLane(lane))?.lane;
         tracing::debug!(consumer = &*removed.name, id = %removed.id, "lane closed");
         removed.close(|entry| {
-            removed.bury(entry.message, entry.class, entry.join, DeathCause::Unsubscribed);
+            removed.bury(entry.message, entry.class, entry.watch, DeathCause::Unsubscribed);
         });
         Ok(())
     }
@@ -165,8 +166,21 @@ impl<P: Protocol> Routes<P> {
             gaps: counts.gaps.get(),
             missing: counts.missing.get(),
             duplicates_failed: counts.duplicates_failed.get(),
+            dead_letters: self.shared.sinks.dead_letters.get(),
             version: topology.version,
             lanes: topology.lanes.iter().map(|routed| routed.lane.stats()).collect(),
+        }
+    }
+
+    /// How long things took so far. Copies 15 KiB a histogram: for whoever looks now and then.
+    pub fn timings(&self) -> Timings {
+        let fan_outs = &self.shared.sinks.fan_outs;
+        let lanes = &self.shared.topology.load().lanes;
+        Timings {
+            reach_ns: fan_outs.reach_ns.snapshot(),
+            completion_ns: fan_outs.completion_ns.snapshot(),
+            parallelism_percent: fan_outs.parallelism_percent.snapshot(),
+            lanes: lanes.iter().filter_map(|routed| routed.lane.timings()).collect(),
         }
     }
 

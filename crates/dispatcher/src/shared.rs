@@ -4,10 +4,11 @@ use std::sync::{
 };
 
 use arc_swap::ArcSwap;
+use meltica_stats::SharedCounter;
 
 use crate::{
-    Cancel, DeadLetter, DeathCause, Fault, Protocol, contain::contain, joined::Joined,
-    stats::PublisherCounts, sync::lock, topology::Topology, worker::Worker,
+    Cancel, DeadLetter, DeathCause, Fault, Protocol, contain::contain, fan_outs::FanOuts,
+    joined::Joined, stats::PublisherCounts, sync::lock, topology::Topology, worker::Worker,
 };
 
 pub(crate) type FaultSink<F> = Box<dyn Fn(&Fault<F>) + Send + Sync>;
@@ -20,6 +21,8 @@ pub(crate) struct Shared<P: Protocol> {
     pub(crate) threaded: bool,
     pub(crate) lane_capacity: usize,
     pub(crate) keeps_state: bool,
+    /// One message in so many is measured; zero is none.
+    pub(crate) time_one_in: u32,
     pub(crate) topology: Arc<ArcSwap<Topology<P>>>,
     /// Held by whoever makes a new snapshot; holds every thread that was ever started and is not
     /// joined yet.
@@ -36,6 +39,8 @@ pub(crate) struct Sinks<P: Protocol> {
     pub(crate) fault: Option<FaultSink<P::Fault>>,
     pub(crate) dead_letter: Option<DeadLetterSink<P::Message>>,
     pub(crate) joined: Joined<P::Fault>,
+    pub(crate) fan_outs: FanOuts,
+    pub(crate) dead_letters: SharedCounter,
 }
 
 impl<P: Protocol> Sinks<P> {
@@ -58,6 +63,7 @@ impl<P: Protocol> Sinks<P> {
     /// Hands it to the sink, or, where there is none, says so in the log and drops it. Whatever of
     /// these panics is contained.
     pub(crate) fn dead_letter(&self, message: P::Message, consumer: &Arc<str>, cause: DeathCause) {
+        self.dead_letters.add(1);
         contain("a dead letter or its sink", || {
             let trace = P::trace(&message);
             match &self.dead_letter {

@@ -22,6 +22,8 @@ pub struct Stats {
     pub missing: u64,
     /// Duplicates that could not be had.
     pub duplicates_failed: u64,
+    /// Critical messages that a consumer should have had and did not handle.
+    pub dead_letters: u64,
     /// The version of the present routing snapshot.
     pub version: u64,
     /// The present lanes, in order of subscription.
@@ -55,6 +57,8 @@ pub struct LaneStats {
     pub folded: u64,
     /// Dropped: sequential ones for lack of room, others for lack of a duplicate.
     pub dropped: u64,
+    /// Of the dropped, those for lack of a duplicate.
+    pub without_duplicate: u64,
     /// Not delivered because the lane was closed before.
     pub discarded: u64,
     /// How many wait.
@@ -86,5 +90,6 @@ pub(crate) struct LaneCounts {
     pub(crate) refused: Counter,
     pub(crate) folded: Counter,
     pub(crate) dropped: Counter,
+    pub(crate) without_duplicate: Counter,
     pub(crate) discarded: SharedCounter,
 }

@@ -11,6 +11,9 @@ use crate::{
 /// The most objects a pool can have, and the most identities that are remembered.
 const MOST: usize = 1 << 24;
 
+/// One message in so many is measured, unless the user says otherwise: see `benches/telemetry.rs`.
+const TIMED_ONE_IN: u32 = 16;
+
 /// How a [`Pipeline`] is to be. Every setting has a default; everything that is wrong is said at
 /// once by [`build`](Self::build).
 #[must_use]
@@ -25,6 +28,8 @@ pub struct Builder {
     keeps_state: bool,
     repeats: usize,
     debug_mode: Option<bool>,
+    threaded: bool,
+    time_one_in: Option<u32>,
 }
 
 struct Planned {
@@ -46,6 +51,8 @@ impl Builder {
             keeps_state: false,
             repeats: 16_384,
             debug_mode: None,
+            threaded: true,
+            time_one_in: None,
         }
     }
 
@@ -83,6 +90,7 @@ impl Builder {
     /// How many threads serve the consumers; with none, [`Pipeline::run_once`] does. By default, as
     /// many as it takes.
     pub fn workers(mut self, workers: usize) -> Self {
+        self.threaded = workers > 0;
         self.dispatcher = self.dispatcher.workers(workers);
         self
     }
@@ -105,6 +113,14 @@ impl Builder {
     pub fn keep_current_state(mut self, keep: bool) -> Self {
         self.keeps_state = keep;
         self.dispatcher = self.dispatcher.keep_current_state(keep);
+        self
+    }
+
+    /// Measures one message in so many: how long it takes to reach its consumers, and what each of them
+    /// takes over it. By default one in 16, and without workers none: there, time is the caller's.
+    /// Zero measures none.
+    pub fn time_one_in(mut self, messages: u32) -> Self {
+        self.time_one_in = Some(messages);
         self
     }
 
@@ -167,7 +183,9 @@ impl Builder {
         }
         let one = |problem| BuildError { problems: vec![problem] };
         let sizes = self.sizes();
-        let dispatcher = self.dispatcher.build().map_err(|e| one(Problem::Dispatcher(e)))?;
+        let by_default = if self.threaded { TIMED_ONE_IN } else { 0 };
+        let dispatcher = self.dispatcher.time_one_in(self.time_one_in.unwrap_or(by_default));
+        let dispatcher = dispatcher.build().map_err(|e| one(Problem::Dispatcher(e)))?;
         let recycler = self.recycler.unwrap_or_default();
         if debug {
             debug_mode::enable(&recycler);

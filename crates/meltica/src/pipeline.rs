@@ -7,7 +7,7 @@ use std::{
 use meltica_consumer::{Gate, Outcome};
 use meltica_dispatcher::{
     DispatchError, Dispatcher, LaneId, PublishError, Published, Report, Routes, Skipped,
-    SubscribeError, Subscription, Undelivered, Verdict,
+    SubscribeError, Subscription, Timings, Undelivered, Verdict,
 };
 use meltica_event::{Header, TraceId};
 use meltica_recycler::{LeakReport, Recycler};
@@ -192,6 +192,12 @@ impl Pipeline {
     /// What has been done so far.
     pub fn stats(&self) -> Stats {
         self.stats_source().read()
+    }
+
+    /// How long messages took so far, of those measured: see
+    /// [`time_one_in`](Builder::time_one_in).
+    pub fn timings(&self) -> Timings {
+        self.dispatcher.timings()
     }
 
     /// Where the statistics are read from, on any thread.

@@ -10,10 +10,10 @@ use std::{
     },
 };
 
-use meltica_stats::SharedCounter;
+use meltica_stats::{SharedCounter, SharedHistogram, Snapshot};
 
 use crate::{
-    Outstanding, Stats,
+    Outstanding, Stats, clock,
     ledger::Ledger,
     slots::{Exclusive, Found, Slots},
     sync::{Condvar, Mutex, lock},
@@ -41,7 +41,12 @@ pub(crate) struct Desk<T> {
     pub(crate) came_home: Condvar,
     pub(crate) ledger: Ledger,
     pub(crate) counts: Counts,
+    /// How long a sample of returns took.
+    recycle_ns: SharedHistogram,
 }
+
+/// One return in so many is measured: two readings of a clock cost more than the return itself.
+const TIMED_ONE_IN: u64 = 256;
 
 pub(crate) struct Free {
     pub(crate) slots: Vec<u32>,
@@ -84,6 +89,7 @@ impl<T> Desk<T> {
             came_home: Condvar::new(),
             ledger: Ledger::default(),
             counts: Counts::default(),
+            recycle_ns: SharedHistogram::new(),
         }
     }
 
@@ -162,8 +168,16 @@ impl<T> Desk<T> {
 }
 
 /// Takes an object back: every lease, share and ticket ends here, and nothing else can put.
-pub(crate) fn give_back<T>(mut held: Held<T>) {
+pub(crate) fn give_back<T>(held: Held<T>) {
     let desk = Arc::clone(&held.slots().home.desk);
+    let started = (desk.counts.returned.get() % TIMED_ONE_IN == 0).then(clock::now);
+    put(held, &desk);
+    if let Some(started) = started {
+        desk.recycle_ns.record((clock::now() - started).as_nanos() as u64);
+    }
+}
+
+fn put<T>(mut held: Held<T>, desk: &Desk<T>) {
     let is_heap = held.slots().home.pooled.is_some();
     let (address, slot, generation) = (held.address(), held.index(), held.generation());
     let reset = catch_unwind(AssertUnwindSafe(|| (desk.reset)(held.get_mut())));
@@ -212,12 +226,17 @@ fn drop_payload(mut payload: Box<dyn Any + Send>) {
 /// A desk whose objects are of no matter: what a [`Recycler`](crate::Recycler) sees of its pools.
 pub(crate) trait AnyDesk: Send + Sync {
     fn stats(&self) -> Stats;
+    fn recycle_ns(&self) -> (Arc<str>, Snapshot);
     fn outstanding(&self) -> Vec<Outstanding>;
 }
 
 impl<T> AnyDesk for Desk<T> {
     fn stats(&self) -> Stats {
         Desk::stats(self)
+    }
+
+    fn recycle_ns(&self) -> (Arc<str>, Snapshot) {
+        (Arc::clone(&self.name), self.recycle_ns.snapshot())
     }
 
     fn outstanding(&self) -> Vec<Outstanding> {

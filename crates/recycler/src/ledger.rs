@@ -9,7 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::sync::{Mutex, lock};
+use crate::{
+    clock,
+    sync::{Mutex, lock},
+};
 
 /// Who holds what: filled in debug mode only, one record an outstanding lease, and for each object
 /// that came home the stack that brought it.
@@ -45,7 +48,7 @@ impl Ledger {
             generation,
             heap,
             thread: thread.name().unwrap_or("unnamed").into(),
-            taken: Instant::now(),
+            taken: clock::now(),
             stack: Arc::new(Backtrace::force_capture()),
         };
         // Relaxed: a lease that comes home through another thread brings this store along.
@@ -77,7 +80,7 @@ impl Ledger {
     }
 
     pub(crate) fn outstanding(&self, pool: &Arc<str>) -> Vec<Outstanding> {
-        let now = Instant::now();
+        let now = clock::now();
         let books = lock(&self.books);
         let mut list: Vec<_> = books
             .outstanding

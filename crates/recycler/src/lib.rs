@@ -49,6 +49,7 @@
 //! stacks in debug mode. A [`Recycler`] owns several pools, and has the statistics, the debug mode
 //! and the list of what is still out.
 
+mod clock;
 mod desk;
 mod error;
 mod lease;
@@ -61,6 +62,8 @@ mod slots;
 mod stats;
 mod sync;
 mod ticket;
+
+pub use meltica_stats::Snapshot;
 
 pub use self::{
     error::{Exhausted, TicketError, TimedOut},

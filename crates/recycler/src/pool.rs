@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    Exhausted, Lease, Recycler, Stats, Ticket, TicketError, TimedOut,
+    Exhausted, Lease, Recycler, Stats, Ticket, TicketError, TimedOut, clock,
     desk::{AnyDesk, Desk, Held, Home, Room, give_back},
     slots::{Exclusive, Slots},
     sync::lock,
@@ -125,7 +125,7 @@ impl<T> Pool<T> {
             if let Some(slot) = desk.take(&mut free) {
                 break slot;
             }
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = deadline.saturating_duration_since(clock::now());
             if left.is_zero() {
                 drop(free);
                 desk.counts.timed_out.add(1);

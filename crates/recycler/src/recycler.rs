@@ -6,6 +6,8 @@ use std::{
     },
 };
 
+use meltica_stats::Snapshot;
+
 use crate::{LeakReport, Outstanding, Pool, Stats, desk::AnyDesk};
 
 /// The pools of a program, and what is said about all of them at once: statistics, debug mode, what
@@ -75,6 +77,12 @@ impl Recycler {
     /// What each pool has done, in the order they were made.
     pub fn stats(&self) -> Vec<Stats> {
         self.desks().iter().map(|desk| desk.stats()).collect()
+    }
+
+    /// By pool, in the order they were made: how long a return took, in nanoseconds, the object's reset
+    /// included. One return in 256 is measured. Copies 15 KiB a pool: for whoever looks now and then.
+    pub fn recycle_ns(&self) -> Vec<(Arc<str>, Snapshot)> {
+        self.desks().iter().map(|desk| desk.recycle_ns()).collect()
     }
 
     /// The leases that are out and were taken in debug mode, with their stacks.

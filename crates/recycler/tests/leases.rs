@@ -237,3 +237,23 @@ fn debug_output_names_the_pool_and_its_figures() {
     assert!(format!("{recycler:?}").contains("debug_mode: false"));
     assert_eq!(recycler.stats().len(), 1);
 }
+
+#[test]
+fn a_sample_of_returns_is_timed_pool_by_pool() {
+    let recycler = Recycler::new();
+    let spin = |_: &mut u64| {
+        let start = std::time::Instant::now();
+        while start.elapsed() < Duration::from_micros(200) {
+            std::hint::spin_loop();
+        }
+    };
+    let slow = recycler.pool("slow", 1, || 0u64, spin);
+    let quick = recycler.pool("quick", 1, || 0u64, |_| ());
+    drop(slow.try_lease().unwrap());
+    (0..600).for_each(|_| drop(quick.try_lease().unwrap()));
+    let timed = recycler.recycle_ns();
+    let [(first, of_slow), (second, of_quick)] = &timed[..] else { panic!("{timed:?}") };
+    assert_eq!((&**first, of_slow.count()), ("slow", 1));
+    assert_eq!((&**second, of_quick.count()), ("quick", 3));
+    assert!(of_slow.max() >= Some(200_000), "the reset is part of it");
+}
