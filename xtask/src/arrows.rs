@@ -17,6 +17,17 @@ const ARROWS: &[(u8, &str, &[&str])] = &[
     (1, "meltica-orchestrator", &["meltica-stats"]),
     (1, "meltica-dispatcher", &["meltica-stats"]),
     (1, "meltica-consumer", &["meltica-stats"]),
+    (
+        2,
+        "meltica-telemetry",
+        &[
+            "meltica-recycler",
+            "meltica-orchestrator",
+            "meltica-dispatcher",
+            "meltica-consumer",
+            "meltica-stats",
+        ],
+    ),
     (2, "meltica-venue", &["meltica-event", "meltica-recycler"]),
     (
         3,
@@ -27,11 +38,16 @@ const ARROWS: &[(u8, &str, &[&str])] = &[
             "meltica-dispatcher",
             "meltica-consumer",
             "meltica-event",
+            "meltica-telemetry",
             "meltica-stats",
         ],
     ),
     (3, "meltica-venue-binance", &["meltica-venue", "meltica-event"]),
-    (4, "meltica-gateway", &["meltica", "meltica-venue", "meltica-venue-binance"]),
+    (
+        4,
+        "meltica-gateway",
+        &["meltica", "meltica-telemetry", "meltica-venue", "meltica-venue-binance"],
+    ),
     (4, "meltica-benches", ANYTHING),
     (4, "xtask", &[]),
 ];

@@ -92,6 +92,7 @@ const PACKAGES: &[(&str, &str, &[&str])] = &[
     ("crates/orchestrator", "meltica-orchestrator", &["meltica-stats"]),
     ("crates/dispatcher", "meltica-dispatcher", &["meltica-stats"]),
     ("crates/consumer", "meltica-consumer", &["meltica-stats"]),
+    ("crates/telemetry", "meltica-telemetry", &["meltica-stats", "meltica-dispatcher"]),
     ("crates/venue", "meltica-venue", &["meltica-event", "meltica-recycler"]),
     ("crates/meltica", "meltica", &["meltica-recycler", "meltica-event"]),
     ("crates/venue-binance", "meltica-venue-binance", &["meltica-venue"]),

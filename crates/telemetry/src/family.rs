@@ -1,0 +1,218 @@
+/// A metric's name and all that is said about it.
+#[derive(Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Family {
+    /// Its name, as Prometheus has it.
+    pub name: &'static str,
+    /// Counter, gauge or histogram.
+    pub kind: Kind,
+    /// The names of its labels, in order.
+    pub labels: &'static [&'static str],
+    /// What it means.
+    pub help: &'static str,
+}
+
+/// What a metric is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A number that only grows, until the process ends.
+    Counter,
+    /// A number that goes up and down.
+    Gauge,
+    /// How often each magnitude occurred.
+    Histogram(Unit),
+}
+
+/// In what a histogram's values are rendered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Measured in nanoseconds.
+    Seconds,
+    /// Measured in hundredths.
+    Ratio,
+}
+
+impl Kind {
+    /// As the text format writes it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram(_) => "histogram",
+        }
+    }
+}
+
+impl Unit {
+    /// How many digits after the point the measured number has.
+    pub(crate) const fn digits(self) -> u32 {
+        match self {
+            Self::Seconds => 9,
+            Self::Ratio => 2,
+        }
+    }
+
+    /// The upper ends of the buckets, as measured.
+    pub(crate) const fn bounds(self) -> &'static [u64] {
+        match self {
+            Self::Seconds => &[
+                100,
+                250,
+                500,
+                1_000,
+                2_500,
+                5_000,
+                10_000,
+                25_000,
+                50_000,
+                100_000,
+                250_000,
+                500_000,
+                1_000_000,
+                2_500_000,
+                5_000_000,
+                10_000_000,
+                25_000_000,
+                50_000_000,
+                100_000_000,
+                250_000_000,
+                500_000_000,
+                1_000_000_000,
+                2_500_000_000,
+                5_000_000_000,
+                10_000_000_000,
+            ],
+            Self::Ratio => &[100, 150, 200, 300, 400, 600, 800, 1_200, 1_600, 3_200, 6_400],
+        }
+    }
+}
+
+/// A constant for each family, and the list of all.
+macro_rules! families {
+    ($($constant:ident = $name:literal $kind:expr, [$($label:literal),*], $help:literal;)*) => {
+        /// Every metric there is.
+        pub mod families {
+            use super::{Family, Kind::*, Unit::*};
+
+            $(
+                #[doc = concat!("`", $name, "`: ", $help)]
+                pub static $constant: Family =
+                    Family { name: $name, kind: $kind, labels: &[$($label),*], help: $help };
+            )*
+
+            /// All of them, in the order in which they are rendered.
+            pub static ALL: &[&Family] = &[$(&$constant),*];
+        }
+    };
+}
+
+families! {
+    RECYCLER_EVENTS = "recycler_events_total" Counter, ["event_kind"],
+        "Objects that came home to their pool, by pool.";
+    RECYCLER_LEASES = "recycler_leases_total" Counter, ["event_kind"],
+        "Leases of pooled objects, by pool.";
+    RECYCLER_HEAP_FALLBACKS = "recycler_heap_fallbacks_total" Counter, ["event_kind"],
+        "Leases served from the heap because the pool was empty.";
+    RECYCLER_EXHAUSTED = "recycler_exhausted_total" Counter, ["event_kind"],
+        "Leases refused because the pool was empty.";
+    RECYCLER_LEASE_TIMEOUTS = "recycler_lease_timeouts_total" Counter, ["event_kind"],
+        "Leases whose deadline passed while the pool was empty.";
+    RECYCLER_DOUBLE_PUTS = "recycler_double_puts_total" Counter, ["event_kind"],
+        "Tickets refused because they were recycled twice.";
+    RECYCLER_USES_AFTER_PUT = "recycler_uses_after_put_total" Counter, ["event_kind"],
+        "Tickets refused because they were redeemed after they were spent.";
+    RECYCLER_STRAY_WRITES = "recycler_stray_writes_total" Counter, ["event_kind"],
+        "Writes, found in debug mode, to objects that nobody held.";
+    RECYCLER_RETIRED = "recycler_retired_objects_total" Counter, ["event_kind"],
+        "Objects whose reset panicked, and which are not used again.";
+    RECYCLER_RECYCLE_DURATION = "recycler_recycle_duration_seconds" Histogram(Seconds), ["event_kind"],
+        "How long a return took, the object's reset included; one return in 256 is measured.";
+    RECYCLER_POOL_CAPACITY = "recycler_pool_capacity" Gauge, ["event_kind"],
+        "Objects that the pool was made with.";
+    RECYCLER_POOL_LEASED = "recycler_pool_leased" Gauge, ["event_kind"],
+        "Objects of the pool that are out now.";
+    RECYCLER_POOL_LEASED_PEAK = "recycler_pool_leased_peak" Gauge, ["event_kind"],
+        "The most objects of the pool that were ever out at once.";
+    RECYCLER_POOL_HEAP_LEASED = "recycler_pool_heap_leased" Gauge, ["event_kind"],
+        "Objects from the heap that are out now.";
+    RECYCLER_DEBUG_MODE = "recycler_debug_mode" Gauge, [],
+        "Whether debug mode is on: 1 or 0.";
+
+    CONSUMER_INVOCATIONS = "consumer_invocations_total" Counter, ["consumer_id"],
+        "Messages given to the consumer: handled, failed, filtered or refused.";
+    CONSUMER_FAILURES = "consumer_failures_total" Counter, ["consumer_id"],
+        "Messages that the consumer failed on: errors and panics.";
+    CONSUMER_PANICS = "consumer_panics_total" Counter, ["consumer_id"],
+        "Messages that the consumer panicked on.";
+    CONSUMER_FILTERED_EVENTS = "consumer_filtered_events_total" Counter, ["consumer_id"],
+        "Market data that did not reach the consumer's handler: stale by routing version, or in quarantine.";
+    CONSUMER_QUARANTINED_EVENTS = "consumer_quarantined_events_total" Counter, ["consumer_id"],
+        "Of the filtered, those in quarantine.";
+    CONSUMER_REFUSED_EVENTS = "consumer_refused_events_total" Counter, ["consumer_id"],
+        "Messages handed back because the consumer has stopped.";
+    CONSUMER_PROCESSING_DURATION = "consumer_processing_duration_seconds" Histogram(Seconds), ["consumer_id"],
+        "How long the consumer took over a message, of the sample that is measured.";
+    CONSUMER_DELIVERY_LATENCY = "consumer_delivery_latency_seconds" Histogram(Seconds), ["consumer_id"],
+        "From publishing a message to the consumer being entered, of the sample that is measured.";
+
+    DISPATCHER_PUBLISHED = "dispatcher_published_total" Counter, [],
+        "Messages taken.";
+    DISPATCHER_ROUTED = "dispatcher_routed_total" Counter, [],
+        "Messages routed to at least one consumer.";
+    DISPATCHER_UNROUTED = "dispatcher_unrouted_total" Counter, [],
+        "Messages that nobody wanted.";
+    DISPATCHER_LATE = "dispatcher_late_total" Counter, [],
+        "Messages dropped because a newer one of their stream had passed.";
+    DISPATCHER_ORDER_GAPS = "dispatcher_order_gaps_total" Counter, [],
+        "Gaps in dense streams that were given up.";
+    DISPATCHER_MISSING = "dispatcher_missing_total" Counter, [],
+        "Messages that never came to fill a gap.";
+    DISPATCHER_DUPLICATES_FAILED = "dispatcher_duplicates_failed_total" Counter, [],
+        "Duplicates that could not be had.";
+    DISPATCHER_DEAD_LETTERS = "dispatcher_dead_letters_total" Counter, [],
+        "Critical messages that a consumer should have had and did not handle: they went to the dead-letter sink.";
+    DISPATCHER_REPEATS = "dispatcher_repeats_total" Counter, [],
+        "Critical messages recognised as exact repeats, and dropped.";
+    DISPATCHER_ROUTING_VERSION = "dispatcher_routing_version" Gauge, [],
+        "The version of the present routing snapshot.";
+    DISPATCHER_LANES = "dispatcher_lanes" Gauge, [],
+        "Consumers that are subscribed.";
+    DISPATCHER_LANE_PUBLISHED = "dispatcher_lane_published_total" Counter, ["consumer_id"],
+        "Messages that the consumer's lane should have.";
+    DISPATCHER_LANE_DELIVERED = "dispatcher_lane_delivered_total" Counter, ["consumer_id"],
+        "Messages handed to the consumer, whatever it made of them.";
+    DISPATCHER_LANE_DEPTH = "dispatcher_lane_depth" Gauge, ["consumer_id"],
+        "Messages that wait for the consumer.";
+    DISPATCHER_LANE_CRITICAL_PEAK = "dispatcher_lane_critical_peak" Gauge, ["consumer_id"],
+        "The most critical messages that ever waited for the consumer.";
+    DISPATCHER_CONFLATED = "dispatcher_conflated_total" Counter, ["consumer_id"],
+        "Messages folded into an earlier one of their stream for a consumer that lagged.";
+    DISPATCHER_DROPPED = "dispatcher_dropped_total" Counter, ["consumer_id", "reason"],
+        "Messages that the consumer did not get: full (no room for trades), no_duplicate (its pool was empty), closed (it had left).";
+    DISPATCHER_FAN_OUT_DURATION = "dispatcher_fan_out_duration_seconds" Histogram(Seconds), [],
+        "From publishing a message to one of its consumers being entered, of the sample that is measured.";
+    DISPATCHER_FAN_OUT_COMPLETION = "dispatcher_fan_out_completion_seconds" Histogram(Seconds), [],
+        "From publishing a message to the last of its consumers being done, of the sample that is measured.";
+    DISPATCHER_FAN_OUT_PARALLELISM = "dispatcher_fan_out_parallelism" Histogram(Ratio), [],
+        "How many of a message's consumers ran at a time: what all took over the span of them. One after the other is 1.";
+
+    ORCHESTRATOR_PARTIALS = "orchestrator_partials_total" Counter, ["rule", "outcome"],
+        "Partials offered to a merge rule: used or unused (their window was merged or not), late, repeated, superseded (a newer one of their source counts), refused (too many windows), no_duplicate (their pool was empty), no_base (a delta without a book).";
+    ORCHESTRATOR_PARTIALS_HELD = "orchestrator_partials_held" Gauge, ["rule"],
+        "Partials in open windows.";
+    ORCHESTRATOR_WINDOWS = "orchestrator_windows_total" Counter, ["rule", "outcome"],
+        "Windows that ended: complete, marked (merged with sources missing), suppressed (not merged for it), unmade (the merged message could not be had), forgotten (by a restart).";
+    ORCHESTRATOR_WINDOWS_OPEN = "orchestrator_windows_open" Gauge, ["rule"],
+        "Windows that are open.";
+    ORCHESTRATOR_WINDOWS_TIMED_OUT = "orchestrator_windows_timed_out_total" Counter, ["rule"],
+        "Windows that closed because their time was up.";
+    ORCHESTRATOR_WINDOWS_FILLED = "orchestrator_windows_filled_total" Counter, ["rule"],
+        "Windows that closed because they had taken as many partials as a window may.";
+
+    VENUE_EVENTS = "venue_events_total" Counter, ["venue"],
+        "Events that a venue handed to the pipeline.";
+    PROCESS_BUILD_INFO = "meltica_build_info" Gauge, ["version"],
+        "Always 1; says which version runs.";
+    PROCESS_UPTIME = "meltica_uptime_seconds" Gauge, [],
+        "Seconds since the program began.";
+}

@@ -1,0 +1,78 @@
+//! The Prometheus text format, version 0.0.4.
+
+use std::fmt::Write;
+
+use crate::{Family, Kind, Value, family::families, scrape::Scrape};
+
+pub(crate) fn render(scrape: &Scrape) -> String {
+    let mut text = String::with_capacity(16 << 10);
+    for family in families::ALL {
+        let mut rows = scrape.of(family).peekable();
+        if rows.peek().is_none() {
+            continue;
+        }
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "# HELP {} {}", family.name, family.help.replace('\\', r"\\"));
+        let _ = writeln!(text, "# TYPE {} {}", family.name, family.kind.as_str());
+        rows.for_each(|(labels, value)| series(&mut text, family, labels, value));
+    }
+    text
+}
+
+fn series(text: &mut String, family: &Family, labels: &[String], value: &Value) {
+    match (value, family.kind) {
+        (Value::Number(number), _) => {
+            line(text, family, "", labels, None);
+            let _ = writeln!(text, "{number}");
+        }
+        (Value::Histogram(snapshot), Kind::Histogram(unit)) => {
+            for bound in unit.bounds() {
+                let le = decimal(u128::from(*bound), unit.digits());
+                line(text, family, "_bucket", labels, Some(&le));
+                let _ = writeln!(text, "{}", snapshot.count_at_most(*bound));
+            }
+            let count = snapshot.count();
+            line(text, family, "_bucket", labels, Some("+Inf"));
+            let _ = writeln!(text, "{count}");
+            line(text, family, "_sum", labels, None);
+            let _ = writeln!(text, "{}", decimal(snapshot.sum(), unit.digits()));
+            line(text, family, "_count", labels, None);
+            let _ = writeln!(text, "{count}");
+        }
+        (Value::Histogram(_), Kind::Counter | Kind::Gauge) => {
+            unreachable!("`Metrics::add` refuses a histogram for what is none")
+        }
+    }
+}
+
+/// The beginning of a line, up to the value.
+fn line(text: &mut String, family: &Family, suffix: &str, labels: &[String], le: Option<&str>) {
+    text.push_str(family.name);
+    text.push_str(suffix);
+    let named = family.labels.iter().copied().zip(labels.iter().map(String::as_str));
+    let mut separator = '{';
+    for (name, value) in named.chain(le.map(|le| ("le", le))) {
+        let _ = write!(text, "{separator}{name}=\"");
+        for character in value.chars() {
+            match character {
+                '\\' => text.push_str(r"\\"),
+                '"' => text.push_str("\\\""),
+                '\n' => text.push_str(r"\n"),
+                other => text.push(other),
+            }
+        }
+        text.push('"');
+        separator = ',';
+    }
+    text.push_str(if separator == ',' { "} " } else { " " });
+}
+
+/// A number with its last `digits` after the point, without zeros at the end.
+fn decimal(number: u128, digits: u32) -> String {
+    let scale = 10u128.pow(digits);
+    let text = format!("{}.{:0width$}", number / scale, number % scale, width = digits as usize);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+#[cfg(test)]
+mod tests;
