@@ -37,7 +37,9 @@ fn fmt(workspace: &Workspace) -> Result<(), Failure> {
 
 fn clippy(workspace: &Workspace) -> Result<(), Failure> {
     workspace.run(
-        &mut workspace.cargo("clippy --workspace --all-targets --locked -- -D warnings".split(' ')),
+        &mut workspace.cargo(
+            "clippy --workspace --all-targets --all-features --locked -- -D warnings".split(' '),
+        ),
         "Put each warning above right where it points; a disallowed item's note names its \
          replacement. Where a lint is wrong, say so with `#[expect(lint, reason = \"..\")]` at \
          the smallest scope. If Cargo refused the lock file, run `cargo check` and commit it.",
@@ -78,7 +80,7 @@ pub(crate) const FAILED_TESTS: &str = "What does not compile or pass is named ab
 
 fn doc_test(workspace: &Workspace) -> Result<(), Failure> {
     workspace.run(
-        &mut workspace.cargo(["test", "--workspace", "--locked", "--doc"]),
+        &mut workspace.cargo(["test", "--workspace", "--all-features", "--locked", "--doc"]),
         "An example in the docs no longer compiles or passes, or one marked `compile_fail` now \
          compiles; file and line are above. Run it alone with `cargo test -p PACKAGE --doc`.",
     )
@@ -87,7 +89,7 @@ fn doc_test(workspace: &Workspace) -> Result<(), Failure> {
 fn doc(workspace: &Workspace) -> Result<(), Failure> {
     workspace.run(
         workspace
-            .cargo(["doc", "--workspace", "--no-deps", "--locked"])
+            .cargo(["doc", "--workspace", "--all-features", "--no-deps", "--locked"])
             .env("RUSTDOCFLAGS", "-D warnings"),
         "Put each warning of rustdoc above right where it points; mostly it is a link to a \
          renamed item.",

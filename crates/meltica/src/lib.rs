@@ -22,7 +22,8 @@
 //!
 //! This crate is thin: it gives the market's types to crates that know none, and composes them.
 //! Each is useful alone, and is here as a module: [`recycler`], [`event`], [`dispatcher`],
-//! [`consumer`], [`orchestrator`].
+//! [`consumer`], [`orchestrator`]; with the feature `telemetry` also `telemetry`, and
+//! `Pipeline::metrics` for Prometheus.
 
 #![forbid(unsafe_code)]
 
@@ -31,6 +32,8 @@ pub use meltica_dispatcher as dispatcher;
 pub use meltica_event as event;
 pub use meltica_orchestrator as orchestrator;
 pub use meltica_recycler as recycler;
+#[cfg(feature = "telemetry")]
+pub use meltica_telemetry as telemetry;
 
 mod builder;
 mod debug_mode;
@@ -42,6 +45,8 @@ mod market;
 mod merge_rule;
 mod merging;
 mod message;
+#[cfg(feature = "telemetry")]
+mod metrics;
 mod pipeline;
 mod pools;
 mod repeats;
@@ -74,3 +79,7 @@ mod readme {}
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/api.md")]
 mod api {}
+
+#[cfg(all(doctest, feature = "telemetry"))]
+#[doc = include_str!("../../../docs/quickstart.md")]
+mod quickstart {}

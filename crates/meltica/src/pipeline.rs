@@ -398,27 +398,32 @@ fn followed(header: &Header, skipped: Skipped, consumer: &str, outcome: &Outcome
 }
 
 /// Where statistics are read from, on any thread.
+#[derive(Clone)]
 pub(crate) struct StatsSource {
-    repeated: Arc<Counter>,
-    merges: MergeStatsHandles,
-    routes: Routes<Market>,
+    pub(crate) repeated: Arc<Counter>,
+    pub(crate) merges: MergeStatsHandles,
+    pub(crate) routes: Routes<Market>,
     consumers: Consumers,
-    recycler: Recycler,
+    pub(crate) recycler: Recycler,
 }
 
 impl StatsSource {
     pub(crate) fn read(&self) -> Stats {
-        let of = |known: &Known| ConsumerStats {
-            consumer: Arc::clone(&known.consumer),
-            stats: (known.stats)(),
-        };
         Stats {
             repeated: self.repeated.get(),
             merges: self.merges.iter().map(|stats| stats()).collect(),
             dispatcher: self.routes.stats(),
-            consumers: known_to(&self.consumers).iter().map(of).collect(),
+            consumers: self.consumers(),
             pools: self.recycler.stats(),
         }
+    }
+
+    pub(crate) fn consumers(&self) -> Vec<ConsumerStats> {
+        let of = |known: &Known| ConsumerStats {
+            consumer: Arc::clone(&known.consumer),
+            stats: (known.stats)(),
+        };
+        known_to(&self.consumers).iter().map(of).collect()
     }
 }
 

@@ -8,11 +8,12 @@ use std::{
 use crossbeam_channel::{Receiver, Sender, bounded, never, select_biased};
 
 use meltica_consumer::Gate;
-use meltica_dispatcher::Routes;
+use meltica_dispatcher::{Routes, Timings};
 use meltica_recycler::Recycler;
 
 use crate::{
     Consumer, End, Feed, Market, Message, Pipeline, Pools, PushError, Select, Stats, feed::State,
+    pipeline::StatsSource,
 };
 
 /// A pipeline on a thread of its own.
@@ -26,7 +27,7 @@ pub struct Running {
     core: Option<JoinHandle<Option<End>>>,
     pools: Pools,
     recycler: Recycler,
-    routes: Routes<Market>,
+    stats: StatsSource,
 }
 
 /// What the core thread is asked between two messages.
@@ -45,11 +46,11 @@ impl Running {
         let feed = Feed::new(sender, Arc::clone(&state));
         let pools = pipeline.pools().clone();
         let recycler = pipeline.recycler().clone();
-        let routes = pipeline.routes();
+        let stats = pipeline.stats_source();
         let core = thread::Builder::new()
             .name("meltica-core".to_owned())
             .spawn(move || serve(pipeline, &messages, &asked, &state))?;
-        Ok(Self { feed, commands, core: Some(core), pools, recycler, routes })
+        Ok(Self { feed, commands, core: Some(core), pools, recycler, stats })
     }
 
     /// A way in.
@@ -69,7 +70,17 @@ impl Running {
 
     /// The routes, to be changed from this thread.
     pub fn routes(&self) -> Routes<Market> {
-        self.routes.clone()
+        self.stats.routes.clone()
+    }
+
+    #[cfg(feature = "telemetry")]
+    pub(crate) fn stats_source(&self) -> StatsSource {
+        self.stats.clone()
+    }
+
+    /// How long messages took so far: see [`Pipeline::timings`].
+    pub fn timings(&self) -> Timings {
+        self.stats.routes.timings()
     }
 
     /// What has been done so far, as of between two messages. `None` if the core thread is gone.
