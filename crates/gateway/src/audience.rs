@@ -59,7 +59,7 @@ impl Audience {
                 ("first-instrument", all.instrument(InstrumentId(1)), Manner::Quick),
                 ("first-venue", all.venue(VenueId(1)), Manner::Quick),
                 ("risk", Select::critical(), Manner::Quick),
-                ("strategy", on(Topic::TopOfBook).topic(Topic::Trades), Manner::Quick),
+                ("strategy", on(Topic::Merged).topic(Topic::MergedBook), Manner::Quick),
                 ("recorder", all, Manner::Quick),
                 ("slow", all, slow),
                 ("unreliable", all, Manner::Panicking(1_000)),

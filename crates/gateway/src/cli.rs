@@ -3,6 +3,8 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use meltica::event::Instrument;
 
+use crate::http::Listen;
+
 /// Market data and execution reports from venues to consumers, in one process.
 ///
 /// Without a command: `run`.
@@ -34,6 +36,12 @@ pub(crate) struct RunArgs {
     /// The seed of the synthetic venues: equal seeds make equal markets.
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     pub(crate) seed: u64,
+    /// Where to serve /metrics and /healthz: an address and a port, or `none`.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9464")]
+    pub(crate) listen: Listen,
+    /// Tell the log the path of one message in so many, by trace id, from the venue to each consumer.
+    #[arg(long, value_name = "MESSAGES", default_value_t = 0)]
+    pub(crate) follow_one_in: u64,
     /// Print the summary as one JSON object.
     #[arg(long)]
     pub(crate) json: bool,

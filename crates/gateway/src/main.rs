@@ -10,6 +10,7 @@ mod audience;
 mod bridge;
 mod cli;
 mod clock;
+mod http;
 mod interrupt;
 mod ledger;
 mod replay;

@@ -12,9 +12,10 @@ use std::{
 };
 
 use meltica::{
-    BuildError, Feed, Pipeline, Running,
+    BuildError, Feed, MergeRule, Pipeline, Running,
     event::{Catalog, CatalogError, ParseInstrumentError, TraceId, VenueId},
 };
+use meltica_telemetry::{Metrics, families};
 use meltica_venue::{Ingest, Synthetic, SyntheticPools};
 
 use crate::{
@@ -23,6 +24,7 @@ use crate::{
     bridge::message,
     cli::RunArgs,
     clock::{self, Clock},
+    http::{Door, ListenError},
     interrupt::Interrupt,
     ledger::Ledger,
     say::{say, say_in_place},
@@ -38,6 +40,8 @@ const FEED_CAPACITY: usize = 4_096;
 const LANE_CAPACITY: usize = 256;
 /// How long consumers get to finish at the end.
 const DRAIN: Duration = Duration::from_secs(20);
+/// Levels on each side of a consolidated book.
+const DEPTH: usize = 10;
 /// How often a venue wakes to send what is due.
 const TICK: Duration = Duration::from_millis(1);
 
@@ -49,6 +53,8 @@ pub(crate) enum RunError {
     Catalog(#[from] CatalogError),
     #[error("{0}")]
     Instrument(#[from] ParseInstrumentError),
+    #[error("{0}")]
+    Listen(#[from] ListenError),
     #[error("no thread: {0}")]
     Thread(#[from] io::Error),
     #[error("Ctrl-C cannot be listened for: {0}")]
@@ -61,13 +67,17 @@ pub(crate) enum RunError {
 
 /// Runs until the time is over or the user interrupts, and tells what happened.
 pub(crate) fn run(args: &RunArgs) -> Result<Summary, RunError> {
+    let door = Door::open(args.listen)?;
     let interrupt = Interrupt::listen()?;
     meltica::consumer::install_panic_hook(Default::default());
     let baseline = threads::Baseline::now();
     let clock = Clock::start();
 
     let mut catalog = Catalog::new();
-    let venues = VENUES.map(|name| catalog.venue(name));
+    let mut venues = vec![];
+    for name in VENUES {
+        venues.push(catalog.venue(name)?);
+    }
     let mut instruments = vec![];
     for name in INSTRUMENTS {
         instruments.push(catalog.instrument(name.parse()?)?);
@@ -75,7 +85,12 @@ pub(crate) fn run(args: &RunArgs) -> Result<Summary, RunError> {
     let told = Mutex::new(HashSet::new());
     let dead_letters = Arc::new(AtomicU64::new(0));
     let dead = Arc::clone(&dead_letters);
-    let builder = Pipeline::builder().lane_capacity(LANE_CAPACITY).fault_sink(move |fault| {
+    let builder = Pipeline::builder()
+        .lane_capacity(LANE_CAPACITY)
+        .follow_one_in(args.follow_one_in)
+        .merge(MergeRule::view("view", venues.iter().copied()).windows(INSTRUMENTS.len()))
+        .merge(MergeRule::depth("depth", venues.iter().copied(), DEPTH).windows(INSTRUMENTS.len()));
+    let builder = builder.fault_sink(move |fault| {
         // Each consumer's first failure is told, all are counted.
         if told.lock().unwrap_or_else(PoisonError::into_inner).insert(Arc::clone(&fault.consumer)) {
             say(format_args!("{fault} (told once, counted always)"));
@@ -88,9 +103,16 @@ pub(crate) fn run(args: &RunArgs) -> Result<Summary, RunError> {
     let running = builder.build()?.spawn(FEED_CAPACITY)?;
 
     let start = Instant::now();
+    let sent = VENUES.map(|_| Arc::new(AtomicU64::new(0)));
+    let metrics = counted(running.metrics(), &sent, start);
+    let flag = interrupt.clone();
+    let address = door.address();
+    let server = door.serve(metrics, move || !flag.is_set())?;
+    if let Some(address) = address {
+        say(format_args!("metrics at http://{address}/metrics"));
+    }
     let mut feeds = vec![];
-    for venue in venues {
-        let venue = venue?;
+    for (venue, sent) in venues.into_iter().zip(&sent) {
         let pools = running.pools();
         let pools = SyntheticPools {
             events: pools.events.clone(),
@@ -102,7 +124,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<Summary, RunError> {
         let rate = f64::from(args.rate) / VENUES.len() as f64;
         let pace = Pace { start, rate };
         let name = VENUES[usize::from(venue.0) - 1];
-        feeds.push(feed(name, venue, synthetic, running.feed(), pace, clock, interrupt.clone())?);
+        let way = Way { feed: running.feed(), sent: Arc::clone(sent) };
+        feeds.push(feed(name, venue, synthetic, way, pace, clock, interrupt.clone())?);
     }
     let allocations = watch(&running, args, start, &interrupt);
     interrupt.set();
@@ -116,6 +139,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Summary, RunError> {
     }
     let elapsed = start.elapsed();
     let end = running.shutdown(DRAIN).ok_or(RunError::CoreGone)?;
+    drop(server);
     for name in &end.stuck {
         say(format_args!("{name} would not end and was left behind"));
     }
@@ -128,6 +152,26 @@ pub(crate) fn run(args: &RunArgs) -> Result<Summary, RunError> {
         latency_ns: audience.latency_ns().into(),
         ..Summary::of(&end, events, elapsed)
     })
+}
+
+/// What the pipeline counts, and the program around it.
+fn counted(metrics: Metrics, sent: &[Arc<AtomicU64>], start: Instant) -> Metrics {
+    let version = env!("CARGO_PKG_VERSION");
+    let metrics = metrics.number(&families::PROCESS_BUILD_INFO, [version], || 1).number(
+        &families::PROCESS_UPTIME,
+        [""; 0],
+        move || start.elapsed().as_secs(),
+    );
+    VENUES.into_iter().zip(sent).fold(metrics, |metrics, (name, sent)| {
+        let sent = Arc::clone(sent);
+        metrics.number(&families::VENUE_EVENTS, [name], move || sent.load(Relaxed))
+    })
+}
+
+/// A venue's way into the pipeline, and how many events it took.
+struct Way {
+    feed: Feed,
+    sent: Arc<AtomicU64>,
 }
 
 /// So many events per second from a moment on.
@@ -151,7 +195,7 @@ fn feed(
     name: &str,
     venue: VenueId,
     mut synthetic: Synthetic,
-    feed: Feed,
+    way: Way,
     pace: Pace,
     clock: Clock,
     interrupt: Interrupt,
@@ -167,10 +211,11 @@ fn feed(
                 let trace = u64::from(venue.0) << 48 | (sent + 1);
                 message.header_mut().trace = TraceId(trace);
                 let critical = message.is_critical();
-                if feed.push(message).is_err() {
+                if way.feed.push(message).is_err() {
                     return (sent, ledger);
                 }
                 sent += 1;
+                way.sent.store(sent, Relaxed);
                 if critical {
                     ledger.note(trace);
                 }

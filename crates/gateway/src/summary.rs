@@ -146,6 +146,7 @@ impl Summary {
         }
         Self {
             events,
+            merged: Some(stats.merges.iter().map(|merge| merge.merged()).sum()),
             deliveries: lanes.iter().map(|lane| lane.delivered).sum(),
             unrouted: stats.dispatcher.unrouted,
             late: stats.dispatcher.late,
@@ -208,6 +209,9 @@ impl fmt::Display for Summary {
         let rate = grouped(self.events_per_second.round() as u64);
         let events = grouped(self.events);
         row("events", format!("{events} in {:.2} s, {rate} per second", self.elapsed_s))?;
+        if let Some(merged) = self.merged.filter(|merged| *merged > 0) {
+            row("merged", format!("{} views and books", grouped(merged)))?;
+        }
         let filtered = grouped(self.filtered);
         row("deliveries", format!("{}, {filtered} filtered", grouped(self.deliveries)))?;
         let [unrouted, late, repeats, gaps] =

@@ -39,7 +39,7 @@ fn replay(file: &Path) -> Output {
 
 #[test]
 fn fr_011_fr_012_fr_013_a_run_loses_no_critical_message_and_leaves_nothing_behind() {
-    let output = meltica(&["run", "--for", "2s", "--rate", "12000", "--json"]);
+    let output = meltica(&["run", "--for", "2s", "--rate", "12000", "--listen", "none", "--json"]);
     let summary = summary(&output);
     let critical = &summary["critical"];
     let published = critical["published"].as_u64().unwrap();
@@ -52,7 +52,8 @@ fn fr_011_fr_012_fr_013_a_run_loses_no_critical_message_and_leaves_nothing_behin
     assert_eq!(summary["leases_outstanding"], 0);
     assert_eq!(summary["threads_leaked"], 0);
     assert_eq!(summary["content_hash"].as_object().unwrap().len(), 10);
-    assert!(summary["frames"].is_null() && summary["merged"].is_null());
+    assert!(summary["frames"].is_null());
+    assert!(summary["merged"].as_u64().unwrap() > 1_000, "three venues are merged: {summary}");
     assert!(summary["latency_ns"]["p50"].as_u64().unwrap() > 0);
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(stderr.contains("   1 s  "), "a progress line: {stderr}");
@@ -62,7 +63,7 @@ fn fr_011_fr_012_fr_013_a_run_loses_no_critical_message_and_leaves_nothing_behin
 #[test]
 fn without_a_command_it_runs_and_ends_in_a_table_and_debug_mode_says_so() {
     let output = Command::new(env!("CARGO_BIN_EXE_meltica"))
-        .args(["--for", "300ms", "--rate", "500"])
+        .args(["--for", "300ms", "--rate", "500", "--listen", "127.0.0.1:0"])
         .env("RECYCLER_DEBUG_MODE", "true")
         .output()
         .unwrap();
@@ -83,7 +84,7 @@ fn signalled(signal: &str) -> Value {
     use std::io::{BufRead, BufReader, Read};
 
     let mut child = Command::new(env!("CARGO_BIN_EXE_meltica"))
-        .args(["run", "--json"])
+        .args(["run", "--listen", "none", "--json"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -113,7 +114,7 @@ fn ctrl_c_and_a_polite_kill_end_a_run_cleanly() {
 fn a_run_does_not_depend_on_anybody_reading_what_it_says() {
     let full = fs::File::options().write(true).open("/dev/full").unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_meltica"))
-        .args(["--for", "1500ms", "--json"])
+        .args(["--for", "1500ms", "--listen", "none", "--json"])
         .stderr(full)
         .output()
         .unwrap();
@@ -280,4 +281,124 @@ fn bad_input_ends_with_one_clear_message_and_nothing_half_done() {
         message.contains("- RECYCLER_DEBUG_MODE is \"maybe\"; write true or false"),
         "{message}"
     );
+}
+
+/// A run that serves, and where.
+struct Serving {
+    child: std::process::Child,
+    address: String,
+    _stderr: std::io::BufReader<std::process::ChildStderr>,
+}
+
+impl Serving {
+    fn start(seconds: &str) -> Self {
+        use std::io::{BufRead, BufReader};
+
+        let mut child = Command::new(env!("CARGO_BIN_EXE_meltica"))
+            .args(["run", "--for", seconds, "--listen", "127.0.0.1:0", "--json"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it can be started");
+        let mut stderr = BufReader::new(child.stderr.take().expect("it is piped"));
+        let mut line = String::new();
+        while !line.contains("metrics at http://") {
+            line.clear();
+            assert!(stderr.read_line(&mut line).expect("text") > 0, "it does not say where");
+        }
+        let address = line.trim().trim_start_matches("metrics at http://");
+        let address = address.trim_end_matches("/metrics").to_owned();
+        Self { child, address, _stderr: stderr }
+    }
+
+    /// Sends this, and answers what comes back until the other side closes.
+    fn ask(&self, request: &str) -> String {
+        use std::{io::Read, net::TcpStream, time::Duration};
+
+        let mut stream = TcpStream::connect(&self.address).expect("it listens");
+        stream.set_read_timeout(Some(Duration::from_secs(10))).expect("not zero");
+        stream.write_all(request.as_bytes()).expect("it takes a request");
+        let mut answer = Vec::new();
+        // A refusal may come as a reset.
+        let _ = stream.read_to_end(&mut answer);
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    fn get(&self, path: &str) -> String {
+        self.ask(&format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"))
+    }
+}
+
+/// The value of a series.
+fn value(text: &str, series: &str) -> f64 {
+    let line =
+        text.lines().find(|line| line.strip_prefix(series).is_some_and(|r| r.starts_with(' ')));
+    let line = line.unwrap_or_else(|| panic!("{series} is not in\n{text}"));
+    line[series.len() + 1..].parse().expect("a number")
+}
+
+#[test]
+fn lm_08_a_run_serves_what_it_counts_and_whether_it_is_well() {
+    let mut run = Serving::start("3s");
+    std::thread::sleep(std::time::Duration::from_millis(1_000));
+    let text = run.get("/metrics");
+    assert!(text.starts_with("HTTP/1.1 200 OK\r\n"), "{text}");
+    assert!(text.contains("content-type: text/plain; version=0.0.4"), "{text}");
+    for series in [
+        "recycler_events_total{event_kind=\"event\"}",
+        "recycler_recycle_duration_seconds_count{event_kind=\"event\"}",
+        "consumer_invocations_total{consumer_id=\"recorder\"}",
+        "consumer_processing_duration_seconds_count{consumer_id=\"recorder\"}",
+        "dispatcher_fan_out_completion_seconds_count",
+        "dispatcher_fan_out_parallelism_count",
+        "dispatcher_conflated_total{consumer_id=\"slow\"}",
+        "orchestrator_windows_total{rule=\"view\",outcome=\"complete\"}",
+        "orchestrator_windows_total{rule=\"depth\",outcome=\"complete\"}",
+        "venue_events_total{venue=\"alpha\"}",
+    ] {
+        assert!(value(&text, series) > 0.0, "{series}");
+    }
+    assert_eq!(value(&text, "recycler_double_puts_total{event_kind=\"event\"}"), 0.0);
+    assert!(run.get("/healthz").ends_with("\r\n\r\nok\n"));
+    assert!(run.get("/").starts_with("HTTP/1.1 404"));
+    assert!(
+        run.ask("POST /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").contains(" 405 ")
+    );
+    assert!(run.ask("what?\r\n\r\n").contains(" 400 "));
+    let huge = format!("GET /metrics HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(1 << 20));
+    assert!(!run.ask(&huge).contains(" 200 "));
+    // Connections that say nothing keep nobody out for longer than there is room.
+    let idle: Vec<_> = (0..40).map(|_| std::net::TcpStream::connect(&run.address)).collect();
+    assert!(run.get("/healthz").ends_with("ok\n"));
+    drop(idle);
+    let status = run.child.wait().expect("it ends");
+    assert!(status.success());
+}
+
+#[test]
+fn a_port_in_use_is_told_before_anything_starts() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let message = error(&["run", "--for", "1s", "--listen", &address]);
+    assert_eq!(message.lines().count(), 1, "{message}");
+    assert!(message.starts_with(&format!("error: {address} is in use")), "{message}");
+    assert!(message.contains("--listen"), "{message}");
+    let message = error(&["run", "--for", "1s", "--listen", "203.0.113.7:9"]);
+    assert!(message.starts_with("error: metrics cannot be served at 203.0.113.7:9"), "{message}");
+    assert!(error(&["run", "--listen", "nowhere"]).contains("write an address and a port"));
+}
+
+#[test]
+fn one_events_path_can_be_followed_by_its_trace() {
+    let output =
+        meltica(&["run", "--for", "1s", "--listen", "none", "--follow-one-in", "1000", "--json"]);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let paths = stderr.lines().filter_map(|line| line.split_once(" taken trace="));
+    let mut followed = paths.filter_map(|(_, rest)| rest.split(' ').next());
+    let whole = followed.find(|trace| {
+        let steps: Vec<_> = stderr.lines().filter(|line| line.contains(*trace)).collect();
+        let has = |step: &str| steps.iter().any(|line| line.contains(step));
+        has(" taken ") && has(" merged ") && has(" routed ") && has(" delivered ")
+    });
+    assert!(whole.is_some(), "{stderr}");
 }
