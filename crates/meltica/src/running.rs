@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crossbeam_channel::{Receiver, Sender, bounded, never, select_biased};
+use crossbeam_channel::{Receiver, Sender, bounded, select_biased};
 
 use meltica_consumer::Gate;
 use meltica_dispatcher::{Routes, Timings};
@@ -151,6 +151,8 @@ impl fmt::Debug for Running {
 
 /// How many messages are taken before the core thread looks for commands again.
 const BURST: usize = 64;
+/// A wait that a command or a message ends.
+const LONG: Duration = Duration::from_secs(3_600);
 
 /// The core thread: the one writer of the pipeline.
 fn serve(
@@ -161,9 +163,16 @@ fn serve(
 ) -> Option<End> {
     let mut refused = vec![];
     let limit = loop {
-        let wait = match pipeline.next_deadline() {
-            Some(deadline) => crossbeam_channel::at(deadline),
-            None => never(),
+        // A channel that tells the time would be allocated anew for each wait.
+        let pause = match pipeline.next_deadline() {
+            Some(deadline) => {
+                let now = Instant::now();
+                if deadline <= now {
+                    pipeline.poll(now);
+                }
+                deadline.saturating_duration_since(now)
+            }
+            None => LONG,
         };
         select_biased! {
             recv(commands) -> command => match command {
@@ -174,11 +183,11 @@ fn serve(
                 Ok(Command::Stop(limit)) => break limit,
                 Err(_) => break None,
             },
-            recv(wait) -> now => pipeline.poll(now.unwrap_or_else(|_| Instant::now())),
             recv(messages) -> message => {
                 let burst = message.into_iter().chain(messages.try_iter()).take(BURST);
                 burst.for_each(|message| push(&mut pipeline, message, state, &mut refused));
             }
+            default(pause) => pipeline.poll(Instant::now()),
         }
     };
     state.stop();

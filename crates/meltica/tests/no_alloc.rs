@@ -5,7 +5,7 @@ use std::{alloc::System, time::Instant};
 use meltica::{
     Consumer, Delivery, MergeRule, Message, Pipeline, Select,
     event::{
-        Control, Event, EventKind, Header, Level, Payload, Price, Quantity, Text, TopOfBook,
+        Control, Event, EventKind, Header, Level, Payload, Price, Quantity, Text, TopOfBook, Trade,
         VenueId,
     },
 };
@@ -55,7 +55,11 @@ fn nothing_is_allocated_once_warm() {
         report.client_order_id = Text::truncated(if number % 2 == 0 { "even" } else { "odd" });
         let mut control = pools.controls.try_lease().expect("large enough");
         *control = Control::ack(Header::default(), number.unsigned_abs(), Text::EMPTY);
-        let messages: [Message; 4] = [event.into(), book.into(), report.into(), control.into()];
+        let mut last = pools.events.try_lease().expect("large enough");
+        let header = Header { venue, ..Header::default() };
+        *last = Event::new(header, Payload::Trade(Trade { price, ..Trade::default() }));
+        let messages: [Message; 5] =
+            [event.into(), last.into(), book.into(), report.into(), control.into()];
         for message in messages {
             pipeline.push(message, now).expect("not cancelled");
         }
