@@ -23,6 +23,9 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Push recorded traffic through the pipeline, frame by frame.
     Replay(ReplayArgs),
+    /// Measure, on this machine, what meltica promises in numbers; fails if a bar is missed. Wants a
+    /// quiet machine.
+    Soak(SoakArgs),
 }
 
 #[derive(Args, Clone, Debug)]
@@ -62,6 +65,25 @@ pub(crate) struct ReplayArgs {
     pub(crate) json: bool,
 }
 
+#[derive(Args, Clone, Debug)]
+pub(crate) struct SoakArgs {
+    /// What to measure.
+    #[arg(long, value_enum, default_value = "sc")]
+    pub(crate) profile: Profile,
+    /// How long each measurement is held.
+    #[arg(long = "for", value_name = "DURATION", value_parser = soak_duration, default_value = "5s", allow_hyphen_values = true)]
+    pub(crate) duration: Duration,
+    /// Print the rows as one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Profile {
+    /// The success criteria: latency to ten consumers, use of the pools, parallel efficiency.
+    Sc,
+}
+
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum Venue {
     /// Binance spot, combined streams.
@@ -70,6 +92,14 @@ pub(crate) enum Venue {
 
 /// Beyond what any clock here can add.
 const TEN_YEARS: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
+
+/// What is measured is kept, event by event.
+fn soak_duration(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        held if held > Duration::from_secs(600) => Err("longer than ten minutes".to_owned()),
+        held => Ok(held),
+    }
+}
 
 fn duration(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {

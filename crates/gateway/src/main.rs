@@ -1,7 +1,7 @@
 //! The meltica gateway: venues in, consumers out, and a summary of what happened.
 //!
 //! `meltica` runs three synthetic venues into ten consumers; `meltica replay` pushes recorded traffic
-//! through the same pipeline. See `meltica --help`.
+//! through the same pipeline; `meltica soak` measures what is promised in numbers. See `meltica --help`.
 
 #![forbid(unsafe_code)]
 
@@ -16,6 +16,7 @@ mod ledger;
 mod replay;
 mod run;
 mod say;
+mod soak;
 mod summary;
 mod threads;
 
@@ -25,7 +26,7 @@ use clap::Parser;
 use tracing::level_filters::LevelFilter;
 
 use crate::{
-    cli::{Cli, Command},
+    cli::{Cli, Command, Profile, RunArgs, SoakArgs},
     say::say,
     summary::Summary,
 };
@@ -39,14 +40,15 @@ fn main() -> ExitCode {
         // It would be told on stderr too, and panic.
         .log_internal_errors(false)
         .init();
-    let (json, outcome) = match cli.command {
-        None => (cli.run.json, run::run(&cli.run).map_err(|error| error.to_string())),
-        Some(Command::Run(args)) => (args.json, run::run(&args).map_err(|error| error.to_string())),
+    let outcome = match cli.command {
+        None => run(&cli.run),
+        Some(Command::Run(args)) => run(&args),
         Some(Command::Replay(args)) => {
-            (args.json, replay::replay(&args).map_err(|error| error.to_string()))
+            let outcome = replay::replay(&args).map_err(|error| error.to_string());
+            outcome.and_then(|summary| tell(&summary, args.json))
         }
+        Some(Command::Soak(args)) => soak(&args),
     };
-    let outcome = outcome.and_then(|summary| print(&summary, json).and(summary.verdict()));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -56,8 +58,24 @@ fn main() -> ExitCode {
     }
 }
 
-fn print(summary: &Summary, json: bool) -> Result<(), String> {
-    let text = if json { summary.json() } else { summary.to_string() };
+fn run(args: &RunArgs) -> Result<(), String> {
+    let summary = run::run(args).map_err(|error| error.to_string())?;
+    tell(&summary, args.json)
+}
+
+fn soak(args: &SoakArgs) -> Result<(), String> {
+    let Profile::Sc = args.profile;
+    let soak = soak::soak(args.duration).map_err(|error| error.to_string())?;
+    print(if args.json { soak.json() } else { soak.to_string() })?;
+    soak.verdict()
+}
+
+fn tell(summary: &Summary, json: bool) -> Result<(), String> {
+    print(if json { summary.json() } else { summary.to_string() })?;
+    summary.verdict()
+}
+
+fn print(text: String) -> Result<(), String> {
     let mut out = std::io::stdout().lock();
     // Whoever closes the pipe has seen enough.
     match writeln!(out, "{text}") {

@@ -402,3 +402,29 @@ fn one_events_path_can_be_followed_by_its_trace() {
     });
     assert!(whole.is_some(), "{stderr}");
 }
+
+// What is measured is this machine's affair; that it is measured, and told beside its bar, is ours.
+#[test]
+fn sc_001_sc_003_sc_009_are_measured_beside_their_bars() {
+    let output = meltica(&["soak", "--profile", "sc", "--for", "200ms", "--json"]);
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let soak: Value = serde_json::from_str(&stdout).expect("one JSON object");
+    let rows = soak["rows"].as_array().unwrap();
+    let ids: Vec<_> = rows.iter().map(|row| row["id"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["SC-001", "SC-003", "SC-009"]);
+    let mut all_pass = true;
+    for row in rows {
+        let of = |field: &str| row[field].as_f64().unwrap();
+        assert!(of("measured") > 0.0 && of("measured") < 60_001.0, "{row}");
+        let holds = match row["id"].as_str().unwrap() {
+            "SC-009" => of("measured") >= of("bar"),
+            _ => of("measured") < of("bar"),
+        };
+        assert_eq!(row["pass"], holds, "{row}");
+        all_pass &= holds;
+    }
+    assert_eq!(output.status.success(), all_pass);
+    assert!(error(&["soak", "--for", "1h"]).contains("longer than ten minutes"));
+    let table = meltica(&["soak", "--for", "50ms"]);
+    assert!(String::from_utf8_lossy(&table.stdout).contains("SC-009"));
+}
