@@ -1,8 +1,8 @@
 //! The steps of `cargo xtask ci`, and those that are a single call of Cargo.
 
 use crate::{
-    arrows, bans, coverage, examples, failure::Failure, packages, step::Step, third_party, tools,
-    workspace::Workspace,
+    arrows, bans, coverage, examples, failure::Failure, packages, quickstart, step::Step,
+    third_party, tools, workspace::Workspace,
 };
 
 /// Every step, in the order in which CI runs them: what fails fast comes first.
@@ -18,6 +18,11 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "doc-test", what: "examples in the docs compile and pass", run: doc_test },
     Step { name: "doc", what: "the docs build without a warning", run: doc },
     Step { name: "examples", what: "every example runs to its end", run: examples::step },
+    Step {
+        name: "quickstart",
+        what: "the quickstart's commands do what it says",
+        run: quickstart::step,
+    },
     Step { name: "benches", what: "benches compile (CI does not run them)", run: benches },
 ];
 

@@ -12,6 +12,7 @@ mod failure;
 #[cfg(test)]
 mod fixture;
 mod packages;
+mod quickstart;
 mod scope;
 mod step;
 mod third_party;
