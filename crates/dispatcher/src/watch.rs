@@ -35,7 +35,7 @@ impl Watch {
 /// say) must not always fall on the same.
 pub(crate) struct Sampler {
     one_in: u32,
-    left: u32,
+    left: u64,
     random: u64,
 }
 
@@ -60,7 +60,10 @@ impl Sampler {
         self.random ^= self.random >> 7;
         self.random ^= self.random << 17;
         // From 1 to twice the mean less one.
-        self.left = 1 + (self.random % (2 * u64::from(self.one_in) - 1)) as u32;
+        self.left = 1 + self.random % (2 * u64::from(self.one_in) - 1);
         true
     }
 }
+
+#[cfg(test)]
+mod tests;
