@@ -1,45 +1,54 @@
-//! What does it cost to get a warm object of 128 bytes and give it back, on one thread?
+//! What do the operations of a pool cost beside one another, with a warm object of 128 bytes on one thread?
 //!
-//! Beside: a new `Box` each time, and a `Mutex<Vec<Box>>` as a pool by hand.
+//! For a look at a change; the pool beside other pools is in the bench `pools`.
 //! `cargo bench -p meltica-benches --bench recycler`
 
-use std::{hint::black_box, sync::Mutex};
+use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use meltica_recycler::Pool;
+use meltica_recycler::{Pool, Recycler};
 
 type Object = [u64; 16];
 
-fn get_and_return(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("get and return 128 bytes");
-    let pool = Pool::new(64, Object::default, |object| object[0] = 0);
-    group.bench_function("recycler", |bencher| {
+fn operations(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("128 bytes");
+    let reset = |object: &mut Object| object[0] = 0;
+    let pool = Pool::new(4_096, Object::default, reset);
+    group.bench_function("lease and return", |bencher| {
+        bencher.iter(|| black_box(pool.try_lease().expect("one at a time"))[0]);
+    });
+    let exact = Pool::exact(4_096, Object::default, reset);
+    group.bench_function("lease and return, exact", |bencher| {
+        bencher.iter(|| black_box(exact.try_lease().expect("one at a time"))[0]);
+    });
+    let original = pool.try_lease().expect("one at a time");
+    group.bench_function("duplicate and return", |bencher| {
+        bencher.iter(|| black_box(original.duplicate())[0]);
+    });
+    let shared = pool.try_lease().expect("two at a time").share();
+    group.bench_function("clone a share and drop it", |bencher| {
+        bencher.iter(|| black_box(shared.clone())[0]);
+    });
+    group.bench_function("lease, ticket, redeem and return", |bencher| {
         bencher.iter(|| {
-            let mut lease = pool.try_lease().expect("one at a time");
-            lease[0] = black_box(1);
-            black_box(&*lease);
+            let lease = pool.try_lease().expect("three at a time");
+            let ticket = lease.into_ticket().expect("a pooled object");
+            black_box(pool.redeem(black_box(ticket)).expect("once"))[0]
         });
     });
-    let by_hand = Mutex::new(vec![Box::new(Object::default())]);
-    group.bench_function("Mutex<Vec<Box>>", |bencher| {
-        bencher.iter(|| {
-            let taken = by_hand.lock().expect("nothing panics under it").pop();
-            let mut object = taken.expect("one at a time");
-            object[0] = black_box(1);
-            black_box(&*object);
-            object[0] = 0;
-            by_hand.lock().expect("nothing panics under it").push(object);
-        });
+    let empty = Pool::exact(1, Object::default, reset);
+    let _held = empty.try_lease().expect("it has one");
+    group.bench_function("from the heap, the pool being empty", |bencher| {
+        bencher.iter(|| black_box(empty.lease_or_heap())[0]);
     });
-    group.bench_function("Box::new", |bencher| {
-        bencher.iter(|| {
-            let mut object = Box::new(Object::default());
-            object[0] = black_box(1);
-            black_box(&*object);
-        });
+    let recycler = Recycler::new();
+    let debugged = recycler.pool("debugged", 4_096, Object::default, reset);
+    recycler.enable_debug_mode();
+    group.bench_function("lease and return in debug mode", |bencher| {
+        bencher.iter(|| black_box(debugged.try_lease().expect("one at a time"))[0]);
     });
     group.finish();
 }
 
-criterion_group!(benches, get_and_return);
+criterion_group!(benches, operations);
 criterion_main!(benches);

@@ -23,7 +23,8 @@ impl Pools {
         let levels = sizes.book_levels;
         Self {
             events: recycler.pool("event", sizes.events, Event::blank, |e| *e = Event::blank()),
-            books: recycler.pool(
+            // A book is tens of kilobytes, beside which the quicker path of a magazine is nothing.
+            books: recycler.exact_pool(
                 "book",
                 sizes.books,
                 move || Book::with_capacity(levels),

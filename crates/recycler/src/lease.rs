@@ -1,58 +1,43 @@
 use std::{
     fmt,
-    marker::PhantomData,
     ops::{Deref, DerefMut},
 };
 
-use crate::{
-    Exhausted, Pool, Shared, Ticket,
-    desk::{Held, give_back},
-};
+use crate::{Exhausted, Pool, Shared, Ticket, slots::Exclusive};
 
-/// Exclusive use of one object of a [`Pool`], like a `Box`. Dropping it resets the object and sends
-/// it home, from any thread.
+/// Exclusive use of one object of a [`Pool`], like a `Box`, and as large as one. Dropping it resets the
+/// object and sends it home, from any thread.
 ///
 /// To keep a lease out of the pool for ever takes `mem::forget` or a reference cycle; the pool
 /// counts it as leased.
-pub struct Lease<T> {
-    /// `None` only between the end of `drop` and of the lease itself.
-    held: Option<Held<T>>,
-    /// Sync as a `&T` demands it: the slots themselves only ask for Send.
-    value: PhantomData<T>,
-}
+pub struct Lease<T>(Exclusive<T>);
 
 static_assertions::assert_impl_all!(Lease<u64>: Send, Sync);
 static_assertions::assert_impl_all!(Lease<std::cell::Cell<u64>>: Send);
 static_assertions::assert_not_impl_any!(Lease<std::cell::Cell<u64>>: Sync);
-static_assertions::assert_not_impl_any!(Lease<std::rc::Rc<u64>>: Send);
+static_assertions::assert_not_impl_any!(Lease<std::rc::Rc<u64>>: Send, Sync);
 static_assertions::assert_not_impl_any!(Lease<u64>: Clone);
+static_assertions::assert_eq_size!(Lease<[u64; 16]>, Option<Lease<[u64; 16]>>, usize);
 
 impl<T> Lease<T> {
-    pub(crate) fn new(held: Held<T>) -> Self {
-        Self { held: Some(held), value: PhantomData }
-    }
-
-    fn held(&self) -> &Held<T> {
-        self.held.as_ref().expect("a lease holds its object until it is dropped")
-    }
-
-    fn into_held(mut self) -> Held<T> {
-        self.held.take().expect("a lease holds its object until it is dropped")
+    #[inline]
+    pub(crate) fn new(held: Exclusive<T>) -> Self {
+        Self(held)
     }
 
     /// The pool it came from.
     pub fn pool(&self) -> Pool<T> {
-        Pool::of(self.held().slots())
+        Pool::of(self.0.room())
     }
 
     /// Whether the object came from the heap because the pool was empty.
     pub fn is_heap(&self) -> bool {
-        self.held().slots().home.pooled.is_some()
+        self.0.is_heap()
     }
 
     /// Gives up writing, in exchange for handles that clone. No allocation.
     pub fn share(self) -> Shared<T> {
-        Shared::new(self.into_held().share())
+        Shared::new(self.0.share())
     }
 
     /// Turns the lease into a key that can travel where a value cannot. The object stays out until
@@ -65,9 +50,8 @@ impl<T> Lease<T> {
         if self.is_heap() {
             return Err(self);
         }
-        let held = self.into_held();
-        let pool = held.slots().home.desk.id;
-        let (slot, generation) = held.ticket();
+        let pool = self.0.room().desk.number;
+        let (slot, generation) = self.0.ticket();
         Ok(Ticket { pool, slot, generation })
     }
 }
@@ -76,7 +60,7 @@ impl<T: Clone> Lease<T> {
     /// An equal object of the same pool, from the heap if the pool is empty. Copies by
     /// `clone_from`, so a pooled object's own buffers are reused.
     pub fn duplicate(&self) -> Self {
-        let mut copy = self.pool().lease_or_heap();
+        let mut copy = Self(self.0.room().take_or_make());
         (*copy).clone_from(&**self);
         copy
     }
@@ -87,17 +71,10 @@ impl<T: Clone> Lease<T> {
     ///
     /// [`Exhausted`] if the pool is empty.
     pub fn try_duplicate(&self) -> Result<Self, Exhausted> {
-        let mut copy = self.pool().try_lease()?;
+        let room = self.0.room();
+        let mut copy = Self(room.take().ok_or_else(|| room.desk.exhausted())?);
         (*copy).clone_from(&**self);
         Ok(copy)
-    }
-}
-
-impl<T> Drop for Lease<T> {
-    fn drop(&mut self) {
-        if let Some(held) = self.held.take() {
-            give_back(held);
-        }
     }
 }
 
@@ -106,14 +83,14 @@ impl<T> Deref for Lease<T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        self.held().get()
+        self.0.get()
     }
 }
 
 impl<T> DerefMut for Lease<T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
-        self.held.as_mut().expect("a lease holds its object until it is dropped").get_mut()
+        self.0.get_mut()
     }
 }
 

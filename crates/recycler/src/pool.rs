@@ -1,42 +1,38 @@
-use std::{
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
-    },
-    time::Instant,
-};
+use std::{fmt, sync::Arc, time::Instant};
 
 use crate::{
-    Exhausted, Lease, Recycler, Stats, Ticket, TicketError, TimedOut, clock,
-    desk::{AnyDesk, Desk, Held, Home, Room, give_back},
-    slots::{Exclusive, Slots},
-    sync::lock,
+    DeedKind, Exhausted, Lease, Recycler, Stats, Ticket, TicketError, TimedOut, depot::Geometry,
+    room::Room, slots::Exclusive,
 };
 
-/// The most objects one pool can have.
+/// The most objects that a pool can be asked for.
 const MAX_CAPACITY: usize = 1 << 24;
 
 /// A fixed set of objects, all made at the start. Cloning a `Pool` gives another handle to the same
 /// one; the objects live until the last handle and the last lease are gone.
 ///
-/// N objects mean that N leases are available, from any mix of threads.
+/// A capacity of N means that N leases are available, from any mix of threads, however these come and
+/// go: whenever fewer than N are out, [`try_lease`](Self::try_lease) succeeds. So that taking and
+/// returning are mostly a thread's own business, each thread keeps a few free objects at hand; from a
+/// capacity of 64 on, up to a quarter more objects are made to make up for those ([`Stats::objects`]),
+/// and more than N may be out at a time. Where that is unwelcome, ask for an [`exact`](Self::exact) pool.
 pub struct Pool<T> {
     room: Arc<Room<T>>,
 }
 
-static_assertions::assert_impl_all!(Pool<u64>: Send, Sync, Clone);
+static_assertions::assert_impl_all!(Pool<std::cell::Cell<u64>>: Send, Sync, Clone);
 
 impl<T> Pool<T> {
     /// A pool of its own, named after its type. `make` makes each object (and later those that come
     /// from the heap); `reset` is run on each that comes home, and must leave it as if new, without
     /// giving up its buffers. Several pools that belong together are made by a [`Recycler`].
     ///
-    /// A `reset` that panics costs the pool its object, which is counted as retired.
+    /// A `make` or a `reset` that panics costs the pool that object, which is counted as retired. Where it
+    /// is made from the heap, the panic is the caller's.
     ///
     /// # Panics
     ///
-    /// If `capacity` is zero or above 2²⁴, or if `make` panics.
+    /// If `capacity` is zero or above 2²⁴.
     pub fn new(
         capacity: usize,
         make: impl Fn() -> T + Send + Sync + 'static,
@@ -48,107 +44,100 @@ impl<T> Pool<T> {
         Recycler::new().pool(std::any::type_name::<T>(), capacity, make, reset)
     }
 
-    /// The pool, and the desk for whoever keeps watch over several.
-    pub(crate) fn open(
-        name: &str,
+    /// As [`new`](Self::new), with not an object more than `capacity`. No thread keeps free objects at
+    /// hand, so taking and returning cost two atomic exchanges more.
+    ///
+    /// # Panics
+    ///
+    /// If `capacity` is zero or above 2²⁴.
+    pub fn exact(
         capacity: usize,
         make: impl Fn() -> T + Send + Sync + 'static,
         reset: impl Fn(&mut T) + Send + Sync + 'static,
-        debug: Arc<AtomicBool>,
-    ) -> (Self, Arc<dyn AnyDesk>)
+    ) -> Self
+    where
+        T: Send + 'static,
+    {
+        Recycler::new().exact_pool(std::any::type_name::<T>(), capacity, make, reset)
+    }
+
+    pub(crate) fn open(
+        name: &str,
+        capacity: usize,
+        geometry: fn(u32) -> Geometry,
+        make: impl Fn() -> T + Send + Sync + 'static,
+        reset: impl Fn(&mut T) + Send + Sync + 'static,
+    ) -> Self
     where
         T: Send + 'static,
     {
         assert!(capacity > 0, "pool `{name}`: a capacity of zero leaves nothing to lease");
         assert!(capacity <= MAX_CAPACITY, "pool `{name}`: a capacity above {MAX_CAPACITY}");
-        // Distinguishes the tickets of all pools of a process; nothing else depends on it.
-        static NEXT_ID: AtomicU32 = AtomicU32::new(0);
-        let id = NEXT_ID.fetch_add(1, Relaxed);
-        let make = Box::new(make);
-        let desk = Arc::new(Desk::new(name.into(), id, capacity, make, Box::new(reset), debug));
-        let home = Home { desk: Arc::clone(&desk), pooled: None };
-        let values = (0..capacity).map(|_| (desk.make)());
-        (Self { room: Arc::new(Slots::new(values, home)) }, desk)
+        Self::of(&Room::new(name, geometry(capacity as u32), make, reset))
     }
 
     /// The pool that a handle belongs to.
-    pub(crate) fn of(room: &Arc<Room<T>>) -> Self {
-        Self { room: Arc::clone(room.home.pooled.as_ref().unwrap_or(room)) }
+    pub(crate) fn of(room: &Room<T>) -> Self {
+        Self { room: room.open() }
     }
 
-    fn desk(&self) -> &Arc<Desk<T>> {
-        &self.room.home.desk
+    pub(crate) fn room(&self) -> &Arc<Room<T>> {
+        &self.room
     }
 
     /// The pool's name.
     pub fn name(&self) -> &Arc<str> {
-        &self.desk().name
+        &self.room.desk.name
     }
 
-    /// How many objects it has.
+    /// How many objects can be out whatever threads keep at hand; see [`Pool`].
     pub fn capacity(&self) -> usize {
-        self.room.len()
+        self.room.desk.capacity()
     }
 
-    /// What the pool has done so far, and how many objects are out.
+    /// What the pool has done so far, and how many objects are out. Takes a lock for a moment, which
+    /// threads want that use the pool for the first time or end.
     pub fn stats(&self) -> Stats {
-        self.desk().stats()
+        self.room.desk.stats()
     }
 
-    /// An object, if one is home. Takes a lock for a moment; allocates nothing.
+    /// An object, if one is home. Mostly a few nanoseconds and nothing shared with other threads; every
+    /// so often some objects are fetched from where all threads put theirs, by an atomic exchange.
+    /// Allocates nothing, but when a thread uses the pool for the first time.
     ///
     /// # Errors
     ///
     /// [`Exhausted`] if all are out; counted.
+    #[inline]
     pub fn try_lease(&self) -> Result<Lease<T>, Exhausted> {
-        let desk = self.desk();
-        let taken = desk.take(&mut lock(&desk.free));
-        match taken {
-            Some(slot) => Ok(Lease::new(desk.claim(&self.room, slot))),
-            None => {
-                desk.counts.exhausted.add(1);
-                Err(Exhausted { pool: Arc::clone(&desk.name), capacity: desk.capacity })
-            }
+        match self.room.take() {
+            Some(held) => Ok(Lease::new(held)),
+            None => Err(self.room.desk.exhausted()),
         }
     }
 
-    /// An object, as soon as one is home: blocks the thread until then or until `deadline`. A
-    /// deadline that has passed makes this a [`try_lease`](Self::try_lease).
+    /// An object, as soon as one is home: blocks the thread until then or until `deadline`. Those who
+    /// wait are served in the order in which they came, before anyone else. A deadline that has passed
+    /// makes this a [`try_lease`](Self::try_lease).
     ///
     /// # Errors
     ///
     /// [`TimedOut`] if none came home in time; counted.
+    #[inline]
     pub fn lease_until(&self, deadline: Instant) -> Result<Lease<T>, TimedOut> {
-        let desk = self.desk();
-        let mut free = lock(&desk.free);
-        let slot = loop {
-            if let Some(slot) = desk.take(&mut free) {
-                break slot;
-            }
-            let left = deadline.saturating_duration_since(clock::now());
-            if left.is_zero() {
-                drop(free);
-                desk.counts.timed_out.add(1);
-                return Err(TimedOut { pool: Arc::clone(&desk.name), capacity: desk.capacity });
-            }
-            free.waiting += 1;
-            let waited = desk.came_home.wait_timeout(free, left);
-            free = waited.unwrap_or_else(std::sync::PoisonError::into_inner).0;
-            free.waiting -= 1;
-        };
-        drop(free);
-        Ok(Lease::new(desk.claim(&self.room, slot)))
+        // Whoever comes while others wait goes to the end of the queue.
+        let at_once = if self.room.desk.is_awaited() { None } else { self.room.take() };
+        match at_once.or_else(|| self.room.wait_until(deadline)) {
+            Some(held) => Ok(Lease::new(held)),
+            None => Err(self.room.desk.timed_out()),
+        }
     }
 
     /// An object in any case: made on the heap, and given back to it, if none is home. Never fails;
     /// counted when it had to allocate.
+    #[inline]
     pub fn lease_or_heap(&self) -> Lease<T> {
-        let desk = self.desk();
-        let taken = desk.take(&mut lock(&desk.free));
-        Lease::new(match taken {
-            Some(slot) => desk.claim(&self.room, slot),
-            None => desk.from_heap(&self.room),
-        })
+        Lease::new(self.room.take_or_make())
     }
 
     /// The lease that became this ticket: the only use of it, and once.
@@ -162,10 +151,10 @@ impl<T> Pool<T> {
     ///
     /// In debug mode, in place of `UseAfterPut`, with both stacks.
     pub fn redeem(&self, ticket: Ticket) -> Result<Lease<T>, TicketError> {
-        if let Some(held) = self.claim_ticket(ticket)? {
+        if let Some(held) = self.claim(ticket)? {
             return Ok(Lease::new(held));
         }
-        self.desk().counts.uses_after_put.add(1);
+        self.room.desk.counts.uses_after_put.add(1);
         let Ticket { slot, generation, .. } = ticket;
         let pool = Arc::clone(self.name());
         Err(self.refuse(ticket, TicketError::UseAfterPut { pool, slot, generation }))
@@ -182,40 +171,66 @@ impl<T> Pool<T> {
     ///
     /// In debug mode, in place of `DoublePut`, with both stacks.
     pub fn recycle(&self, ticket: Ticket) -> Result<(), TicketError> {
-        if let Some(held) = self.claim_ticket(ticket)? {
-            give_back(held);
+        if let Some(held) = self.claim(ticket)? {
+            drop(held);
             return Ok(());
         }
-        self.desk().counts.double_puts.add(1);
+        self.room.desk.counts.double_puts.add(1);
         let Ticket { slot, generation, .. } = ticket;
         let pool = Arc::clone(self.name());
         Err(self.refuse(ticket, TicketError::DoublePut { pool, slot, generation }))
     }
 
     /// `None` if the ticket is spent.
-    fn claim_ticket(&self, ticket: Ticket) -> Result<Option<Held<T>>, TicketError> {
-        if ticket.pool != self.desk().id || ticket.slot as usize >= self.room.len() {
+    fn claim(&self, ticket: Ticket) -> Result<Option<Exclusive<T>>, TicketError> {
+        let Ticket { pool, slot, generation } = ticket;
+        let slots = self.room.slots();
+        if pool != self.number() || slot as usize >= slots.len() {
             return Err(TicketError::Foreign { pool: Arc::clone(self.name()) });
         }
-        Ok(Exclusive::redeem(&self.room, ticket.slot, ticket.generation))
+        let held = slots.redeem(slot, generation);
+        if held.is_some() {
+            let desk = &self.room.desk;
+            desk.ticket_spent();
+            if desk.is_debug() {
+                desk.ledger.did(DeedKind::Redeemed, slot, generation);
+            }
+        }
+        Ok(held)
+    }
+
+    /// What tickets call the pool.
+    pub(crate) fn number(&self) -> u32 {
+        self.room.desk.number
     }
 
     fn refuse(&self, ticket: Ticket, error: TicketError) -> TicketError {
-        let desk = self.desk();
+        let desk = &self.room.desk;
         if !desk.is_debug() {
             return error;
         }
         let here = std::backtrace::Backtrace::force_capture();
-        match desk.ledger.end_of(ticket.slot, ticket.generation) {
-            Some(put) => panic!("{error}\nit was put at:\n{put}\nand used again at:\n{here}"),
-            None => panic!("{error}\nit was redeemed before, and used again at:\n{here}"),
-        }
+        let spent: String = desk
+            .ledger
+            .deeds(ticket.slot)
+            .iter()
+            .filter(|deed| deed.generation == ticket.generation && deed.kind != DeedKind::Leased)
+            .map(|deed| format!("it was {deed}\n"))
+            .collect();
+        let spent = if spent.is_empty() { "its end is not remembered\n".into() } else { spent };
+        panic!("{error}\n{spent}and used again at:\n{here}")
     }
 }
 
 impl<T> Clone for Pool<T> {
     fn clone(&self) -> Self {
-        Self { room: Arc::clone(&self.room) }
+        Self::of(&self.room)
+    }
+}
+
+impl<T> Drop for Pool<T> {
+    fn drop(&mut self) {
+        self.room.leave();
     }
 }
 

@@ -1,42 +1,34 @@
 use std::{fmt, marker::PhantomData, ops::Deref, sync::Arc};
 
-use crate::{
-    Lease, Pool,
-    desk::{Home, give_back},
-    slots::Counted,
-};
+use crate::{Lease, Pool, slots::Counted};
 
-/// One of several handles to an object of a [`Pool`], like an `Arc`: clones and reads. The last one
-/// to be dropped resets the object and sends it home.
+/// One of several handles to an object of a [`Pool`], like an `Arc`, and as large as one: clones and
+/// reads. The last one to be dropped resets the object and sends it home.
 ///
 /// A clone is one atomic addition, and allocates nothing.
 pub struct Shared<T> {
-    /// `None` only between the end of `drop` and of the handle itself.
-    held: Option<Counted<T, Home<T>>>,
+    held: Counted<T>,
     /// Send and Sync as an `Arc<T>`: the value is read from several threads.
     value: PhantomData<Arc<T>>,
 }
 
 static_assertions::assert_impl_all!(Shared<u64>: Send, Sync, Clone);
 static_assertions::assert_not_impl_any!(Shared<std::cell::Cell<u64>>: Send, Sync);
+static_assertions::assert_eq_size!(Shared<[u64; 16]>, Option<Shared<[u64; 16]>>, usize);
 
 impl<T> Shared<T> {
-    pub(crate) fn new(held: Counted<T, Home<T>>) -> Self {
-        Self { held: Some(held), value: PhantomData }
-    }
-
-    fn held(&self) -> &Counted<T, Home<T>> {
-        self.held.as_ref().expect("a share holds its object until it is dropped")
+    pub(crate) fn new(held: Counted<T>) -> Self {
+        Self { held, value: PhantomData }
     }
 
     /// The pool it came from.
     pub fn pool(&self) -> Pool<T> {
-        Pool::of(self.held().slots())
+        Pool::of(self.held.room())
     }
 
     /// The object for writing, if this is the only handle to it.
     pub fn get_mut(&mut self) -> Option<&mut T> {
-        self.held.as_mut().expect("a share holds its object until it is dropped").get_mut()
+        self.held.get_mut()
     }
 
     /// The object to oneself again.
@@ -44,12 +36,8 @@ impl<T> Shared<T> {
     /// # Errors
     ///
     /// Hands the share back if there are other handles.
-    pub fn try_into_lease(mut self) -> Result<Lease<T>, Self> {
-        let held = self.held.take().expect("a share holds its object until it is dropped");
-        match held.try_exclusive() {
-            Ok(held) => Ok(Lease::new(held)),
-            Err(held) => Err(Self::new(held)),
-        }
+    pub fn try_into_lease(self) -> Result<Lease<T>, Self> {
+        self.held.try_exclusive().map(Lease::new).map_err(Self::new)
     }
 }
 
@@ -57,7 +45,7 @@ impl<T: Clone> Shared<T> {
     /// An equal object of the same pool to oneself, from the heap if the pool is empty. Copies by
     /// `clone_from`, so a pooled object's own buffers are reused.
     pub fn duplicate(&self) -> Lease<T> {
-        let mut copy = self.pool().lease_or_heap();
+        let mut copy = Lease::new(self.held.room().take_or_make());
         (*copy).clone_from(&**self);
         copy
     }
@@ -74,15 +62,7 @@ impl<T: Clone> Shared<T> {
 
 impl<T> Clone for Shared<T> {
     fn clone(&self) -> Self {
-        Self::new(self.held().another())
-    }
-}
-
-impl<T> Drop for Shared<T> {
-    fn drop(&mut self) {
-        if let Some(last) = self.held.take().and_then(Counted::give_up) {
-            give_back(last);
-        }
+        Self::new(self.held.another())
     }
 }
 
@@ -91,7 +71,7 @@ impl<T> Deref for Shared<T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        self.held().get()
+        self.held.get()
     }
 }
 

@@ -6,12 +6,17 @@ use std::sync::Arc;
 pub struct Stats {
     /// The pool's name.
     pub pool: Arc<str>,
-    /// How many objects were made at the start.
+    /// How many objects can be out whatever threads keep at hand.
     pub capacity: usize,
+    /// How many objects were to be made at the start: the capacity, and what threads may keep at hand.
+    pub objects: usize,
     /// How many of them are out now, tickets included.
     pub leased: usize,
-    /// The most that were ever out at once; heap objects not counted.
+    /// The most that were ever out at once, heap objects not counted: exact in a pool whose `objects` are
+    /// its capacity, else at most this, since objects that a thread has at hand are taken for out.
     pub peak: usize,
+    /// How many threads wait for an object.
+    pub waiting: usize,
     /// Heap objects that are out now.
     pub heap_leased: u64,
     /// Leases of pooled objects so far.
@@ -24,7 +29,7 @@ pub struct Stats {
     pub timed_out: u64,
     /// Objects that came home, heap objects included.
     pub returned: u64,
-    /// Objects whose `reset` panicked, and which are not used again.
+    /// Objects whose `make` or `reset` panicked: they are not used (again).
     pub retired: u64,
     /// Tickets refused because they were recycled twice.
     pub double_puts: u64,

@@ -181,43 +181,6 @@ fn whatever_a_panicking_reset_carries_is_contained_and_a_failed_make_leaves_noth
 }
 
 #[test]
-fn a_pool_outlived_by_its_leases_takes_them_back_and_then_drops_every_object() {
-    static ALIVE: AtomicUsize = AtomicUsize::new(0);
-    struct Counted;
-    impl Drop for Counted {
-        fn drop(&mut self) {
-            ALIVE.fetch_sub(1, Relaxed);
-        }
-    }
-    let pool = Pool::new(
-        3,
-        || {
-            ALIVE.fetch_add(1, Relaxed);
-            Counted
-        },
-        |_| {},
-    );
-    let lease = pool.try_lease().unwrap();
-    let shared = pool.try_lease().unwrap().share();
-    drop(pool);
-    assert_eq!(ALIVE.load(Relaxed), 3);
-    drop(lease);
-    drop(shared);
-    assert_eq!(ALIVE.load(Relaxed), 0);
-}
-
-#[test]
-fn objects_may_hold_leases_of_other_pools() {
-    let inner = Pool::new(1, || 0u8, |_| {});
-    let outer = Pool::new(1, || None, |held| *held = None);
-    let mut lease = outer.try_lease().unwrap();
-    *lease = Some(inner.try_lease().unwrap());
-    assert_eq!(inner.stats().leased, 1);
-    drop(lease);
-    assert_eq!((inner.stats().leased, outer.stats().leased), (0, 0));
-}
-
-#[test]
 #[should_panic(expected = "a capacity of zero")]
 fn a_pool_of_nothing_is_a_mistake() {
     pool(0);
@@ -250,7 +213,7 @@ fn a_sample_of_returns_is_timed_pool_by_pool() {
     let slow = recycler.pool("slow", 1, || 0u64, spin);
     let quick = recycler.pool("quick", 1, || 0u64, |_| ());
     drop(slow.try_lease().unwrap());
-    (0..600).for_each(|_| drop(quick.try_lease().unwrap()));
+    (0..9_000).for_each(|_| drop(quick.try_lease().unwrap()));
     let timed = recycler.recycle_ns();
     let [(first, of_slow), (second, of_quick)] = &timed[..] else { panic!("{timed:?}") };
     assert_eq!((&**first, of_slow.count()), ("slow", 1));

@@ -1,31 +1,87 @@
-//! Once warm, leasing, sharing, ticketing and returning allocate nothing.
+//! Once warm, leasing, sharing, ticketing, waiting and returning allocate nothing, on one thread or from one
+//! to another.
 #![cfg(not(meltica_loom))]
 
-use std::alloc::System;
+use std::{
+    alloc::System,
+    sync::Barrier,
+    thread,
+    time::{Duration, Instant},
+};
 
-use meltica_recycler::Pool;
+use meltica_recycler::{Lease, Pool};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
+type Frame = Vec<u8>;
+
+fn alone(pool: &Pool<Frame>) {
+    let mut lease = pool.try_lease().unwrap();
+    lease.extend_from_slice(b"sixty-four bytes at most");
+    let copy = lease.duplicate();
+    let shared = lease.share();
+    let other = shared.clone();
+    drop(shared);
+    let ticket = copy.into_ticket().ok().unwrap();
+    drop(pool.redeem(ticket).unwrap());
+    drop(other);
+}
+
+/// Takes some hundreds, far more than a magazine holds, and lets another thread return them, which waits
+/// in turn for what comes back.
+fn across(pool: &Pool<Frame>, held: &mut Vec<Lease<Frame>>, turn: &Barrier) {
+    for _ in 0..50 {
+        while let Ok(lease) = pool.try_lease() {
+            held.push(lease);
+        }
+        turn.wait();
+        thread::yield_now();
+        held.clear();
+        turn.wait();
+    }
+}
+
+fn waiting(pool: &Pool<Frame>, turn: &Barrier) {
+    for _ in 0..50 {
+        turn.wait();
+        let far = Instant::now() + Duration::from_secs(60);
+        drop(pool.lease_until(far).unwrap());
+        turn.wait();
+    }
+}
+
+/// One test, since what others allocate meanwhile would count as well.
 #[test]
 fn nothing_is_allocated_once_warm() {
-    let pool = Pool::new(4, || Vec::<u8>::with_capacity(64), Vec::clear);
-    let round = || {
-        let mut lease = pool.try_lease().unwrap();
-        lease.extend_from_slice(b"sixty-four bytes at most");
-        let copy = lease.duplicate();
-        let shared = lease.share();
-        let other = shared.clone();
-        drop(shared);
-        let ticket = copy.into_ticket().ok().unwrap();
-        drop(pool.redeem(ticket).unwrap());
-        drop(other);
-    };
-    round();
-    let region = Region::new(ALLOCATOR);
-    (0..1_000).for_each(|_| round());
-    let change = region.change();
-    assert_eq!((change.allocations, change.reallocations), (0, 0));
+    let make = || Vec::with_capacity(64);
+    for pool in [
+        Pool::new(4, make, Vec::clear),
+        Pool::new(256, make, Vec::clear),
+        Pool::exact(256, make, Vec::clear),
+    ] {
+        let turn = Barrier::new(2);
+        thread::scope(|scope| {
+            let other = scope.spawn(|| {
+                waiting(&pool, &turn);
+                turn.wait();
+                waiting(&pool, &turn);
+                turn.wait();
+                turn.wait();
+            });
+            let mut held = Vec::with_capacity(1_000);
+            alone(&pool);
+            across(&pool, &mut held, &turn);
+            turn.wait();
+            let region = Region::new(ALLOCATOR);
+            (0..1_000).for_each(|_| alone(&pool));
+            across(&pool, &mut held, &turn);
+            turn.wait();
+            let change = region.change();
+            assert_eq!((change.allocations, change.reallocations), (0, 0), "{:?}", pool.stats());
+            turn.wait();
+            other.join().unwrap();
+        });
+    }
 }

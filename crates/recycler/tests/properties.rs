@@ -39,11 +39,18 @@ fn pick<T>(from: &mut Vec<T>, index: usize) -> Option<T> {
 
 proptest! {
     #[test]
-    fn the_pool_agrees_with_a_count(steps in prop::collection::vec(step(), 0..120)) {
-        const CAPACITY: usize = 3;
+    fn the_pool_agrees_with_a_count(
+        capacity in prop_oneof![Just(3usize), Just(64)],
+        exact in any::<bool>(),
+        steps in prop::collection::vec(step(), 0..400),
+    ) {
         let recycler = Recycler::new();
         let mut serial = 0u64;
-        let pool = recycler.pool("model", CAPACITY, || 0u64, |value| *value = 0);
+        let pool = if exact {
+            recycler.exact_pool("model", capacity, || 0u64, |value| *value = 0)
+        } else {
+            recycler.pool("model", capacity, || 0u64, |value| *value = 0)
+        };
         // Each object is stamped with a number of its own, which must stay what it was.
         let mut leases: Vec<(Lease<u64>, u64)> = vec![];
         let mut shares: Vec<(Shared<u64>, u64)> = vec![];
@@ -64,7 +71,7 @@ proptest! {
                     shared.dedup();
                     match pool.try_lease() {
                         Ok(lease) => leases.push(stamp(lease)),
-                        Err(_) => prop_assert!(pooled + shared.len() + tickets.len() >= CAPACITY),
+                        Err(_) => prop_assert!(pooled + shared.len() + tickets.len() >= capacity),
                     }
                 }
                 Step::LeaseOrHeap => leases.push(stamp(pool.lease_or_heap())),

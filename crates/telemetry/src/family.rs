@@ -124,15 +124,19 @@ families! {
     RECYCLER_STRAY_WRITES = "recycler_stray_writes_total" Counter, ["event_kind"],
         "Writes, found in debug mode, to objects that nobody held.";
     RECYCLER_RETIRED = "recycler_retired_objects_total" Counter, ["event_kind"],
-        "Objects whose reset panicked, and which are not used again.";
+        "Objects whose make or reset panicked: they are not used.";
     RECYCLER_RECYCLE_DURATION = "recycler_recycle_duration_seconds" Histogram(Seconds), ["event_kind"],
-        "How long a return took, the object's reset included; one return in 256 is measured.";
+        "How long a return took, the object's reset included; of an object's returns one in 4,096 is measured.";
     RECYCLER_POOL_CAPACITY = "recycler_pool_capacity" Gauge, ["event_kind"],
-        "Objects that the pool was made with.";
+        "Objects that can be out at once, whatever threads keep at hand.";
+    RECYCLER_POOL_OBJECTS = "recycler_pool_objects" Gauge, ["event_kind"],
+        "Objects that the pool was made with: its capacity, and what threads may keep at hand.";
     RECYCLER_POOL_LEASED = "recycler_pool_leased" Gauge, ["event_kind"],
         "Objects of the pool that are out now.";
     RECYCLER_POOL_LEASED_PEAK = "recycler_pool_leased_peak" Gauge, ["event_kind"],
-        "The most objects of the pool that were ever out at once.";
+        "At most so many objects of the pool were ever out at once; those that threads keep at hand count as out.";
+    RECYCLER_POOL_WAITING = "recycler_pool_waiting" Gauge, ["event_kind"],
+        "Threads that wait for an object of the pool.";
     RECYCLER_POOL_HEAP_LEASED = "recycler_pool_heap_leased" Gauge, ["event_kind"],
         "Objects from the heap that are out now.";
     RECYCLER_DEBUG_MODE = "recycler_debug_mode" Gauge, [],

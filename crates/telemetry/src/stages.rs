@@ -6,7 +6,7 @@ use crate::{Family, family::families::*, scrape::Scrape};
 
 pub(crate) fn recycler(scrape: &mut Scrape, recycler: &meltica_recycler::Recycler) {
     for pool in recycler.stats() {
-        let numbers: [(&'static Family, u64); 13] = [
+        let numbers: [(&'static Family, u64); 15] = [
             (&RECYCLER_EVENTS, pool.returned),
             (&RECYCLER_LEASES, pool.leases),
             (&RECYCLER_HEAP_FALLBACKS, pool.heap_fallbacks),
@@ -17,8 +17,10 @@ pub(crate) fn recycler(scrape: &mut Scrape, recycler: &meltica_recycler::Recycle
             (&RECYCLER_STRAY_WRITES, pool.stray_writes),
             (&RECYCLER_RETIRED, pool.retired),
             (&RECYCLER_POOL_CAPACITY, pool.capacity as u64),
+            (&RECYCLER_POOL_OBJECTS, pool.objects as u64),
             (&RECYCLER_POOL_LEASED, pool.leased as u64),
             (&RECYCLER_POOL_LEASED_PEAK, pool.peak as u64),
+            (&RECYCLER_POOL_WAITING, pool.waiting as u64),
             (&RECYCLER_POOL_HEAP_LEASED, pool.heap_leased),
         ];
         add_all(scrape, &[&pool.pool], &numbers);

@@ -96,7 +96,9 @@ fn the_recycler_is_told_pool_by_pool() {
         "recycler_pool_leased_peak{event_kind=\"event\"} 2",
         "recycler_pool_heap_leased{event_kind=\"event\"} 0",
         "recycler_pool_capacity{event_kind=\"later\"} 1",
-        "recycler_recycle_duration_seconds_count{event_kind=\"event\"} 1",
+        "recycler_pool_objects{event_kind=\"event\"} 2",
+        "recycler_pool_waiting{event_kind=\"event\"} 0",
+        "recycler_recycle_duration_seconds_count{event_kind=\"event\"} 2",
         "recycler_debug_mode 0",
     ] {
         has(&text, line);
