@@ -1,18 +1,25 @@
 //! What takes longer than CI may: `cargo xtask deep`, run weekly.
 
-use std::process::{Command, Stdio};
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use crate::{failure::Failure, step::Step, tools::rustc, workspace::Workspace};
 
 pub(crate) const STEPS: &[Step] = &[
     Step { name: "loom", what: "no interleaving breaks the recycler's models", run: loom },
     Step { name: "address", what: "the recycler's tests under address sanitizer", run: address },
+    Step { name: "leak", what: "the recycler's tests under leak sanitizer", run: leak },
+    Step { name: "debug-cost", what: "what debug mode costs while it is off", run: debug_cost },
+    Step { name: "mutants", what: "tests notice what is changed in the recycler", run: mutants },
 ];
 
 fn loom(workspace: &Workspace) -> Result<(), Failure> {
     workspace.run(
         workspace
-            .cargo("test -p meltica-recycler --locked --release --test loom".split(' '))
+            .cargo("test -p meltica-recycler --locked --release --lib --test loom".split(' '))
             // A cfg of our own: `--cfg loom` would reach every dependency.
             .env("RUSTFLAGS", "--cfg meltica_loom")
             .env("LOOM_MAX_PREEMPTIONS", "3")
@@ -23,6 +30,20 @@ fn loom(workspace: &Workspace) -> Result<(), Failure> {
 }
 
 fn address(workspace: &Workspace) -> Result<(), Failure> {
+    sanitized(workspace, "address", "use_after_free", "heap-use-after-free")
+}
+
+fn leak(workspace: &Workspace) -> Result<(), Failure> {
+    sanitized(workspace, "leak", "leak", "detected memory leaks")
+}
+
+/// Runs the recycler's tests under a sanitizer, once that has reported its canary.
+fn sanitized(
+    workspace: &Workspace,
+    sanitizer: &str,
+    canary: &str,
+    report: &str,
+) -> Result<(), Failure> {
     let mut nightly = Command::new("rustup");
     nightly.args(["run", "nightly", "rustc", "--version"]);
     let status = nightly.stdout(Stdio::null()).stderr(Stdio::null()).status();
@@ -36,16 +57,127 @@ fn address(workspace: &Workspace) -> Result<(), Failure> {
     let host = version.lines().find_map(|line| line.strip_prefix("host: ")).ok_or_else(|| {
         Failure::new("`rustc -vV` does not name its host", "See what it prints instead.")
     })?;
+    let flag = format!("-Zsanitizer={sanitizer}");
+    must_report(workspace, &flag, canary, report)?;
     // Rustup's Cargo, not the one that runs us, because only that one knows `+nightly`. A
     // target is named so that build scripts and macros stay without the sanitizer.
     let mut command = Command::new("cargo");
     command.args(["+nightly", "test", "-p", "meltica-recycler", "--locked"]);
     command.args(["--lib", "--tests", "--target", host]);
     command.current_dir(&workspace.root).stdin(Stdio::null());
-    command.env("RUSTFLAGS", "-Zsanitizer=address").env("CARGO_TARGET_DIR", "target/address");
+    command.env("RUSTFLAGS", flag).env("CARGO_TARGET_DIR", format!("target/{sanitizer}"));
     workspace.run(
         &mut command,
         "The report above names the access and who allocated and freed the memory. The unsafe \
          code of the recycler is all in crates/recycler/src/slots.rs.",
     )
 }
+
+/// Builds and runs a program with a planted mistake, which the sanitizer must find.
+fn must_report(
+    workspace: &Workspace,
+    flag: &str,
+    canary: &str,
+    report: &str,
+) -> Result<(), Failure> {
+    let advice = "Without a canary that fails, a clean run says nothing: see whether this \
+                  toolchain still has the sanitizer for this target.";
+    let folder = workspace.root.join("target/canaries");
+    fs::create_dir_all(&folder)
+        .map_err(|error| Failure::new(format!("{}: {error}", folder.display()), advice))?;
+    let source = format!("xtask/canaries/{canary}.rs");
+    let program = folder.join(canary);
+    let mut build = Command::new("rustup");
+    build.args(["run", "nightly", "rustc", "--edition", "2024", flag, "-o"]);
+    build.arg(&program).arg(&source).current_dir(&workspace.root).stdin(Stdio::null());
+    workspace.run(&mut build, advice)?;
+    let output = Command::new(&program).stdin(Stdio::null()).output();
+    let output = output.map_err(|error| Failure::new(format!("{source}: {error}"), advice))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    if output.status.success() || !said.contains(report) {
+        let problem = format!("{source} was built with {flag}, and `{report}` was not reported");
+        return Err(Failure::new(problem, advice));
+    }
+    println!("{source}: `{report}` was reported, as it must be");
+    Ok(())
+}
+
+/// How many instructions more a lease and its return may take because debug mode could be on.
+const DEBUG_COSTS_AT_MOST: f64 = 2.0;
+
+/// Counts the instructions of taking and returning, with debug mode off and with debug mode left out.
+fn debug_cost(workspace: &Workspace) -> Result<(), Failure> {
+    let with = instructions_a_cycle(workspace, "", "target/counted")?;
+    let without =
+        instructions_a_cycle(workspace, "--cfg meltica_without_debug", "target/counted-without")?;
+    println!("a lease and its return: {with:.2} instructions, {without:.2} without debug mode");
+    let more = with - without;
+    // A fraction of one: sampled returns and the batches at both ends are not cut off exactly.
+    if more > DEBUG_COSTS_AT_MOST + 0.1 {
+        return Err(Failure::new(
+            format!("debug mode costs {more:.2} instructions a cycle while it is off"),
+            "Ask for it where a pool's key is zero anyway: see `take_back` and `Desk::key` in \
+             crates/recycler/src.",
+        ));
+    }
+    Ok(())
+}
+
+/// The difference between two runs of different length, so that start and end do not count.
+fn instructions_a_cycle(workspace: &Workspace, flags: &str, target: &str) -> Result<f64, Failure> {
+    const CYCLES: [u64; 2] = [100_000, 300_000];
+    workspace.run(
+        workspace
+            .cargo("build --release --locked -p meltica-benches --bin recycler_cycles".split(' '))
+            .env("RUSTFLAGS", flags)
+            .env("CARGO_TARGET_DIR", target),
+        "The program whose instructions are counted does not build; the error is above.",
+    )?;
+    let program = workspace.root.join(target).join("release/recycler_cycles");
+    let counted = CYCLES.map(|cycles| instructions(&program, cycles));
+    let [short, long] = counted;
+    Ok((long? - short?) as f64 / (CYCLES[1] - CYCLES[0]) as f64)
+}
+
+fn instructions(program: &Path, cycles: u64) -> Result<u64, Failure> {
+    let mut valgrind = Command::new("valgrind");
+    valgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]);
+    let output = valgrind.arg(program).arg(cycles.to_string()).stdin(Stdio::null()).output();
+    let output = output.map_err(|error| {
+        Failure::new(format!("valgrind does not start: {error}"), "apt-get install valgrind")
+    })?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    collected(&said).ok_or_else(|| {
+        Failure::new(
+            format!("valgrind does not say how many instructions it collected:\n{said}"),
+            "Run it by hand; a new version may say it in other words.",
+        )
+    })
+}
+
+/// 17299780 of `==1234== Collected : 17299780`.
+fn collected(said: &str) -> Option<u64> {
+    let line = said.lines().find_map(|line| line.split_once("Collected : "))?;
+    line.1.trim().parse().ok()
+}
+
+/// What is left out, and why, is in `.cargo/mutants.toml`.
+fn mutants(workspace: &Workspace) -> Result<(), Failure> {
+    let mut version = workspace.cargo(["mutants", "--version"]);
+    let status = version.stdout(Stdio::null()).stderr(Stdio::null()).status();
+    if !status.is_ok_and(|status| status.success()) {
+        return Err(Failure::new(
+            "`cargo mutants` is missing",
+            "cargo install cargo-mutants --locked",
+        ));
+    }
+    workspace.run(
+        &mut workspace
+            .cargo("mutants -p meltica-recycler --no-shuffle -o target/mutants".split(' ')),
+        "A change named above goes unnoticed: write the test that notices it, or, if it makes no \
+         difference to anyone, say why in .cargo/mutants.toml.",
+    )
+}
+
+#[cfg(test)]
+mod tests;

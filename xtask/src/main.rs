@@ -35,7 +35,7 @@ fn main() -> ExitCode {
         }
         "ci" => step::run_all(&ci::steps(), &workspace),
         "deep" => step::run_all(deep::STEPS, &workspace),
-        name => match ci::STEPS.iter().find(|step| step.name == name) {
+        name => match ci::STEPS.iter().chain(deep::STEPS).find(|step| step.name == name) {
             Some(step) => step::run_all(std::slice::from_ref(step), &workspace),
             None => refuse(),
         },
@@ -54,6 +54,9 @@ fn usage() -> String {
     for Step { name, what, .. } in ci::STEPS {
         line(name, what);
     }
-    line("deep", "what takes longer than CI may: loom models, address sanitizer");
+    line("deep", "what takes longer than CI may:");
+    for Step { name, what, .. } in deep::STEPS {
+        line(&format!("  {name}"), what);
+    }
     text
 }
