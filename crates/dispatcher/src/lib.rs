@@ -93,4 +93,5 @@ pub use self::{
     stats::{LaneStats, Stats},
     timings::{LaneTimings, Timings},
     topology::Route,
+    worker::is_inside_consumer,
 };

@@ -82,6 +82,12 @@ thread_local! {
     static INSIDE: Cell<bool> = const { Cell::new(false) };
 }
 
+/// Whether this thread is in a consumer's handler just now, where [`Dispatcher::dispatch`](crate::Dispatcher)
+/// would wait for itself and is refused.
+pub fn is_inside_consumer() -> bool {
+    Inside::is_inside()
+}
+
 /// Marks this thread as running a handler, until dropped.
 pub(crate) struct Inside {
     before: bool,

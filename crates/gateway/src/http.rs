@@ -28,6 +28,8 @@ use tokio::sync::{Semaphore, oneshot};
 const CONNECTIONS: usize = 64;
 /// How long a request's head may take, and a connection be idle.
 const HEAD_LIMIT: Duration = Duration::from_secs(20);
+/// How long a connection may last, however slowly the other side reads.
+const CONNECTION_LIMIT: Duration = Duration::from_secs(60);
 /// How large a request's head may be.
 const HEAD_SIZE: usize = 16 << 10;
 
@@ -159,8 +161,9 @@ async fn accept(listener: tokio::net::TcpListener, pages: Arc<Pages>) {
             let mut connection = http1::Builder::new();
             connection.timer(TokioTimer::new());
             connection.header_read_timeout(HEAD_LIMIT).max_buf_size(HEAD_SIZE);
-            // Whatever the other side did wrong is its own affair.
-            let _ = connection.serve_connection(TokioIo::new(stream), answer).await;
+            let served = connection.serve_connection(TokioIo::new(stream), answer);
+            // Whatever the other side did wrong is its own affair, also that it does not read.
+            let _ = tokio::time::timeout(CONNECTION_LIMIT, served).await;
         });
     }
 }

@@ -130,6 +130,9 @@ fn add_up<'a>(sides: impl Iterator<Item = &'a Levels>, levels: usize, side: Side
                 }
             }
         }
-        into.side_mut(side).set(Level { price, quantity: Quantity::from_units(units) });
+        // A level of nothing is none, though a snapshot may have it.
+        if units > 0 {
+            into.side_mut(side).set(Level { price, quantity: Quantity::from_units(units) });
+        }
     }
 }

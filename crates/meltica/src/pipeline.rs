@@ -259,6 +259,10 @@ impl Pipeline {
         now: Instant,
         limit: Option<Duration>,
     ) -> Result<Option<Report<meltica_consumer::Fault>>, DispatchError<Message>> {
+        // Before anything has become of it: who is refused may push it.
+        if meltica_dispatcher::is_inside_consumer() {
+            return Err(DispatchError::InsideConsumer(message));
+        }
         if self.dispatcher.is_cancelled() {
             return Err(DispatchError::Cancelled(message));
         }
@@ -271,9 +275,7 @@ impl Pipeline {
             return Ok(None);
         };
         let report = self.dispatcher.dispatch(message, now, limit);
-        if let Err(DispatchError::Cancelled(message) | DispatchError::InsideConsumer(message)) =
-            &report
-        {
+        if let Err(DispatchError::Cancelled(message)) = &report {
             self.repeats.forget(message);
         }
         self.publish_merged(now);

@@ -49,8 +49,9 @@ pub trait Merge {
 
     /// The period that this view belongs to, where windows are cut by the partials' own clock: the
     /// minute of a bar, the number of an auction. Periods of a key only grow: a partial of a later
-    /// one closes the open window, a partial of an earlier one is late. Expect no sources then,
-    /// unless a complete window is to close before its period is over. By default there are none, and
+    /// one closes the open window, a partial of an earlier one is late. A window that is full or flushed
+    /// ends no period: the rest comes in a further one. Expect no sources then,
+    /// unless a complete window is to end its period early. By default there are none, and
     /// a window is cut by arrival alone.
     fn period(&self, partial: &Self::Partial) -> Option<u64> {
         let _ = partial;

@@ -100,6 +100,7 @@ impl<M: Merge> Orchestrator<M> {
         let (key, period) = (merge.key(&partial), merge.period(&partial));
         let (source, sequence) = (merge.source(&partial), merge.sequence(&partial));
         let keeps_each = merge.keeps_each(&partial);
+        merge.expected(key);
         self.counts.offered.add(1);
         let Some(index) = self.slot_of(key) else {
             self.counts.refused.add(1);
@@ -138,7 +139,7 @@ impl<M: Merge> Orchestrator<M> {
             None => {
                 let deadline = self.now.unwrap_or(now).checked_add(self.window);
                 slot.open = Some(Open { id: window, deadline, taken: 1 });
-                slot.period = period;
+                slot.period = slot.period.max(period);
                 self.last = window;
                 self.table.set_open(index);
                 self.counts.opened.add(1);
@@ -167,14 +168,14 @@ impl<M: Merge> Orchestrator<M> {
         }
     }
 
-    /// Whether this period's window has closed. A window of an earlier one closes now.
+    /// Whether this period is over. A window of an earlier one closes now.
     fn is_over(&mut self, index: u32, period: Option<u64>) -> bool {
         let slot = self.table.get(index);
-        let (is_open, latest) = (slot.open.is_some(), slot.period);
-        if is_open && period > latest {
+        let latest = slot.period;
+        if slot.open.is_some() && period > latest {
             self.close(index, Closed::Period);
         }
-        period.is_some() && (period < latest || (period == latest && !is_open))
+        period.is_some() && (period < latest || period <= self.table.get(index).over)
     }
 
     /// Closes the windows whose time is up.
@@ -224,15 +225,20 @@ impl<M: Merge> Orchestrator<M> {
     /// Closes an open window, and makes a message of it unless it is to be suppressed.
     fn close(&mut self, index: u32, closed: Closed) {
         let key = self.table.key(index);
+        // Asked before anything changes: it may panic.
+        let expected = self.merge.expected(key);
         self.table.set_idle(index);
         let slot = self.table.get_mut(index);
         let Some(open) = slot.open.take() else { return };
         let mut held = std::mem::take(&mut slot.held);
-        let missing = slot.missing(open.id, self.merge.expected(key));
+        let missing = slot.missing(open.id, expected);
         match closed {
             Closed::Time => self.counts.timed_out.add(1),
             Closed::Count => self.counts.filled.add(1),
             Closed::Complete | Closed::Period | Closed::Flush => {}
+        }
+        if !matches!(closed, Closed::Count | Closed::Flush) {
+            slot.over = slot.period;
         }
         if missing > 0 && self.incomplete == Incomplete::Suppress {
             self.counts.suppressed.add(1);

@@ -13,6 +13,9 @@ pub(crate) struct Slot<M: Merge + ?Sized> {
     tracks: Vec<Track<M::Source>>,
     /// The latest period of which a window was opened.
     pub(crate) period: Option<u64>,
+    /// The latest period that is over: by time, complete, or because a later one began. A window that was full or
+    /// flushed ends no period: what else belongs to that comes in a further window.
+    pub(crate) over: Option<u64>,
 }
 
 /// An open window.
@@ -73,7 +76,13 @@ impl<M: Merge + ?Sized> Slot<M> {
     /// Room for a few at first, and what comes of it: reserved for all, thousands of windows lie so far
     /// apart that merging takes two and a half times as long.
     pub(crate) fn new(partials: usize) -> Self {
-        Self { open: None, held: Vec::with_capacity(partials.min(4)), tracks: vec![], period: None }
+        Self {
+            open: None,
+            held: Vec::with_capacity(partials.min(4)),
+            tracks: vec![],
+            period: None,
+            over: None,
+        }
     }
 
     /// Forgets everything, for another key.
@@ -82,6 +91,7 @@ impl<M: Merge + ?Sized> Slot<M> {
         self.held.clear();
         self.tracks.clear();
         self.period = None;
+        self.over = None;
     }
 
     /// Takes a partial of `source` into the window numbered `window`, which is the open one, or will

@@ -182,10 +182,40 @@ fn a_later_period_closes_a_window_and_makes_earlier_ones_late() {
     assert_eq!((bar.closed, bar.missing), (Closed::Period, 0));
     assert_eq!(bar.values, [11_001, 11_002]);
     assert_eq!(windows.push(trade(4, 5), clock.ms(0)), Err(PushError::Late(trade(4, 5))));
-    windows.flush();
-    assert_eq!(windows.pop().unwrap().closed, Closed::Flush);
-    assert_eq!(windows.push(trade(5, 6), clock.ms(0)), Err(PushError::Late(trade(5, 6))));
     assert_eq!(windows.push(trade(6, 7), clock.ms(0)), Ok(Pushed::Waiting));
+}
+
+#[test]
+fn a_window_that_was_full_or_flushed_ends_no_period() {
+    let clock = Clock::new();
+    let bars = Orchestrator::builder(Views(vec![])).window(Duration::from_millis(50)).partials(2);
+    let mut windows = bars.build().unwrap();
+    let trade = |period, number| Part { period: Some(period), ..part(7, 11, number) };
+    assert_eq!(windows.push(trade(5, 1), clock.ms(0)), Ok(Pushed::Waiting));
+    assert_eq!(windows.push(trade(5, 2), clock.ms(0)), Ok(Pushed::Closed), "full");
+    assert_eq!(windows.push(trade(5, 3), clock.ms(0)), Ok(Pushed::Waiting));
+    windows.flush();
+    assert_eq!(windows.push(trade(5, 4), clock.ms(0)), Ok(Pushed::Waiting));
+    windows.poll(clock.ms(50));
+    let bars: Vec<_> =
+        drain(&mut windows).into_iter().map(|bar| (bar.closed, bar.values)).collect();
+    let bar = |closed, values: &[u64]| (closed, values.to_vec());
+    assert_eq!(
+        bars,
+        [
+            bar(Closed::Count, &[11_001, 11_002]),
+            bar(Closed::Flush, &[11_003]),
+            bar(Closed::Time, &[11_004]),
+        ]
+    );
+    assert_eq!(windows.push(trade(5, 5), clock.ms(50)), Err(PushError::Late(trade(5, 5))));
+    // What has no period of its own is in a window of its own, and makes no period forgotten.
+    let untimed = Part { period: None, ..part(7, 1, 6) };
+    assert_eq!(windows.push(untimed, clock.ms(50)), Ok(Pushed::Waiting));
+    assert_eq!(windows.push(trade(5, 7), clock.ms(50)), Err(PushError::Late(trade(5, 7))));
+    assert_eq!(windows.push(trade(4, 8), clock.ms(50)), Err(PushError::Late(trade(4, 8))));
+    assert_eq!(windows.push(trade(6, 9), clock.ms(50)), Ok(Pushed::Waiting), "closes the other");
+    assert_eq!(windows.pop().map(|bar| bar.closed), Some(Closed::Period));
 }
 
 #[test]
