@@ -244,12 +244,12 @@ fn relative(root: &Path, path: &Path) -> String {
     path.to_string_lossy().replace('\\', "/")
 }
 
-/// The Rust files below a folder, without those that only tests compile: `tests.rs`, and all
-/// below a folder `tests`.
+/// The Rust files below a folder, without those that only tests compile: `tests.rs`, loom's
+/// `models.rs`, and all below a folder `tests`.
 fn sources(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for path in entries(folder)? {
-        let is_test = path.file_stem().is_some_and(|stem| stem == "tests");
+        let is_test = path.file_stem().is_some_and(|stem| stem == "tests" || stem == "models");
         if is_test {
             continue;
         }

@@ -11,6 +11,7 @@ use meltica_stats::{SharedCounter, SharedHistogram};
 
 use crate::{
     Exhausted, Stats, TimedOut, clock,
+    contain::contained,
     depot::{Depot, Geometry},
     ledger::Ledger,
     magazine::{self, KEY_SHIFT, Magazine},
@@ -18,7 +19,7 @@ use crate::{
     sync::{
         AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Mutex,
         Ordering::{Acquire, Relaxed, Release, SeqCst},
-        Thread, current, fence_for_loom, lock, park_timeout,
+        Thread, current, fence, fence_for_loom, lock, park_timeout,
     },
     tally::Tallies,
 };
@@ -135,8 +136,10 @@ impl Desk {
 
     /// Takes a slot, from this thread's magazine or the depot.
     pub(crate) fn take(self: &Arc<Self>) -> Option<u32> {
-        // Those who wait come first.
-        self.serve();
+        if self.is_awaited() {
+            // Those who wait come first.
+            self.share_with_those_who_wait();
+        }
         magazine::with(self, Magazine::take).unwrap_or_else(|| {
             let slot = self.depot.take_one()?;
             self.tallies.count_taken();
@@ -219,6 +222,12 @@ impl Desk {
         }
     }
 
+    /// Gives what this thread has at hand to those who wait, and leaves the rest in the depot.
+    fn share_with_those_who_wait(self: &Arc<Self>) {
+        magazine::with(self, Magazine::give_up);
+        self.serve();
+    }
+
     /// Waits in the queue for a slot until `deadline`.
     pub(crate) fn wait_until(self: &Arc<Self>, deadline: Instant) -> Option<u32> {
         let number = {
@@ -231,6 +240,8 @@ impl Desk {
             self.settle_key(&door);
             number
         };
+        // Others may have come first while this thread has some at hand.
+        self.share_with_those_who_wait();
         let slot = loop {
             self.serve();
             let left = deadline.saturating_duration_since(clock::now());
@@ -276,6 +287,7 @@ impl Desk {
         self.settle_key(&door);
         door.kept = Some(storage);
         drop(door);
+        // Its fence is the partner of that of whoever returns something meanwhile.
         self.close_if_home();
     }
 
@@ -291,18 +303,22 @@ impl Desk {
 
     /// Drops the storage of a closed pool if everything is home.
     ///
-    /// Called by whoever returns something to a closed pool, and when a thread gives its magazine up. A
-    /// return that does not see yet that the pool is closed, at the same moment in which it closes, is
-    /// thus found when its thread ends, or next gets a magazine, at the latest.
+    /// Called by whoever returns something past its magazine, and when a thread gives its magazine up. A
+    /// return into a magazine that does not see yet that the pool is closed, at the same moment in which it
+    /// closes, is thus found when its thread ends, or next gets a magazine, at the latest.
     pub(crate) fn close_if_home(&self) {
+        // SeqCst, with itself, as `close` calls it: either this sees that the pool is closed, or that sees what was
+        // counted before.
+        fence(SeqCst);
         if !self.is_closed() {
             return;
         }
         let mut door = lock(&self.door);
         let kept = if self.is_closed() && self.is_home() { door.kept.take() } else { None };
         drop(door);
-        // This drops objects, so foreign code runs: nothing is locked.
-        drop(kept);
+        // This drops objects, so foreign code runs: nothing is locked, and its panics end here, since it may
+        // be another pool's return, or the end of a thread, that has led here.
+        contained(|| drop(kept));
     }
 
     /// Whether nothing is out that could still come home: without a `Pool` no ticket can be redeemed. A
@@ -358,3 +374,6 @@ impl Desk {
         }
     }
 }
+
+#[cfg(all(test, not(meltica_loom)))]
+mod tests;

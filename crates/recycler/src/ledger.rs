@@ -292,7 +292,8 @@ pub struct LeakReport {
     pub pools: Vec<(Arc<str>, u64)>,
     /// Those that debug mode saw being taken, oldest first within a pool.
     pub outstanding: Vec<Outstanding>,
-    /// Those that it did not; heap objects cannot be told apart then, and are only counted.
+    /// Those that it did not. Heap objects cannot be told apart then, nor tickets of a pool that is gone:
+    /// they are only counted.
     pub unrecorded: Vec<Unrecorded>,
 }
 
@@ -321,16 +322,24 @@ impl fmt::Display for LeakReport {
         for outstanding in &self.outstanding {
             writeln!(f, "{outstanding}")?;
         }
-        if self.outstanding.len() as u64 == self.count() {
-            return Ok(());
+        if !self.unrecorded.is_empty() {
+            writeln!(f, "debug mode was off when these were taken, so no stacks are known:")?;
         }
-        writeln!(f, "debug mode was off when these were taken, so no stacks are known:")?;
         for unrecorded in self.unrecorded.iter().take(SHOWN) {
             writeln!(f, "{unrecorded}")?;
         }
-        match self.unrecorded.len().saturating_sub(SHOWN) {
+        let more = self.unrecorded.len().saturating_sub(SHOWN);
+        if more > 0 {
+            writeln!(f, "and {more} more")?;
+        }
+        let told = (self.outstanding.len() + self.unrecorded.len()) as u64;
+        match self.count().saturating_sub(told) {
             0 => Ok(()),
-            more => writeln!(f, "and {more} more"),
+            rest => writeln!(
+                f,
+                "{rest} cannot be told apart: heap objects taken while debug mode was off, tickets of a \
+                 pool that is gone, or leases that came and went just now"
+            ),
         }
     }
 }

@@ -52,6 +52,14 @@ impl Magazine {
         self.tally.count_returned();
     }
 
+    /// Gives all that is at hand to the depot, for those who wait.
+    pub(crate) fn give_up(&mut self) {
+        for slot in &self.slots[..self.len as usize] {
+            self.desk.depot.put_one(*slot);
+        }
+        self.len = 0;
+    }
+
     /// As [`put`](Self::put), but past the magazine while threads are waiting.
     pub(crate) fn put_in_turn(&mut self, slot: u32) {
         if self.desk.is_awaited() { self.put_beyond(slot) } else { self.put(slot) }
@@ -101,9 +109,7 @@ impl Magazine {
 
 impl Drop for Magazine {
     fn drop(&mut self) {
-        for slot in &self.slots[..self.len as usize] {
-            self.desk.depot.put_one(*slot);
-        }
+        self.give_up();
         self.desk.tallies.close(&self.tally);
         if self.limit > 0 {
             self.desk.magazine_given_up();
@@ -242,33 +248,40 @@ impl Rack {
         let kept = rest.iter().position(|(key, _)| *key == desk.own_key);
         let kept = kept.map(|index| rest.swap_remove(index).1);
         drop(rest);
+        let mut gone = vec![];
         let magazine = kept.unwrap_or_else(|| {
-            self.clear_out(places, |magazine| magazine.desk.is_closed());
+            gone = self.clear_out(places, |magazine| magazine.desk.is_closed());
             Box::new(Magazine::new(desk))
         });
         place.set(magazine);
+        // The last magazine of a pool that is gone drops its objects, and what these do may bring others: the
+        // place is taken by now, and nothing is borrowed.
+        drop(gone);
     }
 
-    /// Gives up some magazines, such as those of pools that are gone.
-    fn clear_out(&self, places: &Places, which: impl Fn(&Magazine) -> bool) {
+    /// Takes some magazines out, such as those of pools that are gone.
+    fn clear_out(
+        &self,
+        places: &Places,
+        which: impl Fn(&Magazine) -> bool,
+    ) -> Vec<(u64, Box<Magazine>)> {
         let rest = self.rest.take().into_iter();
-        let (mut gone, kept): (Vec<_>, Vec<_>) = rest.partition(|(_, magazine)| which(magazine));
+        let (mut out, kept): (Vec<_>, Vec<_>) = rest.partition(|(_, magazine)| which(magazine));
         self.rest.replace(kept);
         for place in places {
             match place.clear() {
                 Some((_, magazine)) if !which(&magazine) => place.set(magazine),
-                cleared => gone.extend(cleared),
+                cleared => out.extend(cleared),
             }
         }
-        // The last of a pool drops its objects, which may return those of others: nothing is borrowed.
-        drop(gone);
+        out
     }
 }
 
 impl Drop for Rack {
     fn drop(&mut self) {
         // A thread's end that returns something from here on finds no rack, and does without magazines.
-        let _ = AT_HAND.try_with(|places| self.clear_out(places, |_| true));
+        drop(AT_HAND.try_with(|places| self.clear_out(places, |_| true)));
     }
 }
 

@@ -5,8 +5,8 @@ use crate::{
     room::Room, slots::Exclusive,
 };
 
-/// The most objects that a pool can be asked for.
-const MAX_CAPACITY: usize = 1 << 24;
+/// The most objects that a pool can be asked for: with those for magazines, a ticket has 24 bits for them.
+const MAX_CAPACITY: usize = (1 << 24) - 4_096;
 
 /// A fixed set of objects, all made at the start. Cloning a `Pool` gives another handle to the same
 /// one; the objects live until the last handle and the last lease are gone.
@@ -32,7 +32,7 @@ impl<T> Pool<T> {
     ///
     /// # Panics
     ///
-    /// If `capacity` is zero or above 2²⁴.
+    /// If `capacity` is zero or above 2²⁴ − 4,096.
     pub fn new(
         capacity: usize,
         make: impl Fn() -> T + Send + Sync + 'static,
@@ -49,7 +49,7 @@ impl<T> Pool<T> {
     ///
     /// # Panics
     ///
-    /// If `capacity` is zero or above 2²⁴.
+    /// If `capacity` is zero or above 2²⁴ − 4,096.
     pub fn exact(
         capacity: usize,
         make: impl Fn() -> T + Send + Sync + 'static,
@@ -116,9 +116,10 @@ impl<T> Pool<T> {
         }
     }
 
-    /// An object, as soon as one is home: blocks the thread until then or until `deadline`. Those who
-    /// wait are served in the order in which they came, before anyone else. A deadline that has passed
-    /// makes this a [`try_lease`](Self::try_lease).
+    /// An object, as soon as fewer than the capacity are out: blocks the thread until then or until
+    /// `deadline`. Among those who wait, who came first is served first; what comes home meanwhile goes to
+    /// them, and so does what a thread has at hand that asks for an object itself. A deadline that has
+    /// passed makes this a [`try_lease`](Self::try_lease).
     ///
     /// # Errors
     ///

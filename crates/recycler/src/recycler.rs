@@ -53,7 +53,7 @@ impl Recycler {
     ///
     /// # Panics
     ///
-    /// If `capacity` is zero or above 2²⁴.
+    /// If `capacity` is zero or above 2²⁴ − 4,096.
     pub fn pool<T: Send + 'static>(
         &self,
         name: &str,
@@ -68,7 +68,7 @@ impl Recycler {
     ///
     /// # Panics
     ///
-    /// If `capacity` is zero or above 2²⁴.
+    /// If `capacity` is zero or above 2²⁴ − 4,096.
     pub fn exact_pool<T: Send + 'static>(
         &self,
         name: &str,
@@ -165,7 +165,7 @@ impl Recycler {
 
 impl Known {
     fn out(&self) -> (Vec<Outstanding>, Vec<Unrecorded>) {
-        // Without storage nothing is out.
+        // Without storage nothing is out but tickets that nobody can redeem.
         self.storage.upgrade().map(|storage| storage.out()).unwrap_or_default()
     }
 }

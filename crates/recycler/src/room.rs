@@ -185,30 +185,40 @@ impl<T> Room<T> {
 /// Takes an object back: every lease, share and ticket ends here, and nothing else can put.
 #[inline]
 pub(crate) fn take_back<T>(mut held: Returning<T>) {
-    let key = held.room().desk.key();
     // A heap object's only generation is of the sample, so it goes that way as well.
+    if held.generation() % TIMED_ONE_IN == 0 {
+        return take_back_timed(held);
+    }
+    if !reset(&mut held) {
+        return take_back_with_care(held, false);
+    }
+    // After the reset: what asks for attention may have begun during it.
+    let key = held.room().desk.key();
     // For other reasons than debug mode it would do to find no magazine with that key.
-    if HAS_DEBUG && key == 0 || held.generation() % TIMED_ONE_IN == 0 {
-        return take_back_with_care(held, key);
+    if HAS_DEBUG && key == 0 {
+        return take_back_with_care(held, true);
     }
-    if reset(&mut held) {
-        held.put(key);
-    } else {
-        retire(held);
-    }
+    held.put(key);
 }
 
 #[cold]
 #[inline(never)]
-fn take_back_with_care<T>(mut held: Returning<T>, key: u64) {
+fn take_back_timed<T>(mut held: Returning<T>) {
     // Once the object is put, the room may be gone.
     let desk = Arc::clone(&held.room().desk);
-    let timed = held.generation() % TIMED_ONE_IN == 0;
-    let started = timed.then(clock::now);
+    let started = clock::now();
     let was_reset = reset(&mut held);
+    take_back_with_care(held, was_reset);
+    desk.recycle_ns.record((clock::now() - started).as_nanos() as u64);
+}
+
+#[cold]
+#[inline(never)]
+fn take_back_with_care<T>(held: Returning<T>, was_reset: bool) {
+    let desk = &held.room().desk;
     let record = held.record().swap(0, PlainAcquire);
     desk.ledger.strike_out(record, held.is_heap());
-    let debug = desk.is_debug();
+    let (debug, key) = (desk.is_debug(), desk.key());
     if debug && !held.is_heap() {
         desk.ledger.did(DeedKind::Returned, held.index(), held.generation());
     }
@@ -220,9 +230,6 @@ fn take_back_with_care<T>(mut held: Returning<T>, key: u64) {
         held.put_poisoned();
     } else {
         held.put(key);
-    }
-    if let Some(started) = started {
-        desk.recycle_ns.record((clock::now() - started).as_nanos() as u64);
     }
 }
 

@@ -104,10 +104,12 @@ unsafe impl<T: Send> Send for Slot<T> {}
 
 impl<T> Drop for Contents<T> {
     fn drop(&mut self) {
-        if self.aside.is_none() {
+        // Contained, since one of many whose drop panics must not cost the others theirs.
+        contained(|| match self.aside.take() {
+            Some(aside) => drop(aside),
             // SAFETY: initialised, since `aside` is empty; and never touched again.
-            unsafe { self.value.assume_init_drop() }
-        }
+            None => unsafe { self.value.assume_init_drop() },
+        });
     }
 }
 
@@ -426,7 +428,7 @@ impl<T> Returning<T> {
         let desk = Arc::clone(&self.room().desk);
         // SAFETY: *leased*, so this is the only pointer; `on_heap` made it of a box.
         let slot = unsafe { Box::from_raw(self.held.slot.as_ptr()) };
-        contained(|| drop(slot));
+        drop(slot);
         desk.heap_returned();
     }
 }

@@ -181,6 +181,70 @@ fn objects_may_hold_leases_of_other_pools_and_go_after_them() {
 }
 
 #[test]
+fn an_object_that_uses_another_pool_when_it_goes_finds_that_as_it_is() {
+    /// Uses a pool when it is dropped, which happens while its thread makes room for that pool's magazine.
+    struct Last(Option<Pool<u64>>);
+    impl Drop for Last {
+        fn drop(&mut self) {
+            if let Some(pool) = &self.0 {
+                drop(pool.try_lease().unwrap());
+            }
+        }
+    }
+    let next = Pool::new(64, || 0u64, |_| {});
+    let last = Arc::new(std::sync::Mutex::new(None));
+    let pool = {
+        let (last, next) = (Arc::clone(&last), next.clone());
+        // The reset drops the pool of the object that is being reset.
+        Pool::new(64, move || Last(Some(next.clone())), move |_| drop(last.lock().unwrap().take()))
+    };
+    let lease = pool.try_lease().unwrap();
+    *last.lock().unwrap() = Some(pool);
+    drop(lease);
+    assert_eq!(next.stats().leases, next.stats().returned);
+    drop(next.try_lease().unwrap());
+    let all: Vec<_> = std::iter::from_fn(|| next.try_lease().ok()).collect();
+    assert_eq!(all.len(), next.stats().objects, "no magazine is lost with what it holds");
+}
+
+#[test]
+fn a_pool_that_goes_during_its_last_reset_is_gone_after_it() {
+    let alive = Arc::new(AtomicUsize::new(0));
+    let last: Arc<std::sync::Mutex<Option<Pool<Counted>>>> = Arc::default();
+    let (counted, taken) = (Arc::clone(&alive), Arc::clone(&last));
+    let make = move || {
+        counted.fetch_add(1, Relaxed);
+        Counted(Arc::clone(&counted))
+    };
+    let pool = Pool::new(64, make, move |_| drop(taken.lock().unwrap().take()));
+    drop(pool.try_lease().unwrap());
+    let lease = pool.try_lease().unwrap();
+    *last.lock().unwrap() = Some(pool);
+    drop(lease);
+    assert_eq!(alive.load(Relaxed), 0);
+}
+
+#[test]
+fn objects_whose_drop_panics_go_without_taking_anyone_along() {
+    struct Nasty;
+    impl Drop for Nasty {
+        fn drop(&mut self) {
+            panic!("on purpose");
+        }
+    }
+    let recycler = Recycler::new();
+    for debug in [false, true] {
+        if debug {
+            recycler.enable_debug_mode();
+        }
+        let pool = recycler.pool("nasty", 3, || Nasty, |_| {});
+        let lease = pool.try_lease().unwrap();
+        drop((pool.try_lease().unwrap(), pool));
+        thread::spawn(move || drop(lease)).join().unwrap();
+    }
+}
+
+#[test]
 fn a_make_that_panics_costs_its_object_and_is_counted() {
     let turn = AtomicUsize::new(0);
     let make = move || assert!(turn.fetch_add(1, Relaxed) % 4 != 1, "an unlucky object");

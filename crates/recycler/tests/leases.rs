@@ -189,7 +189,7 @@ fn a_pool_of_nothing_is_a_mistake() {
 #[test]
 #[should_panic(expected = "a capacity above")]
 fn a_pool_beyond_what_a_ticket_can_name_is_a_mistake() {
-    Pool::new((1 << 24) + 1, || (), |()| {});
+    Pool::new((1 << 24) - 4_095, || (), |()| {});
 }
 
 #[test]

@@ -18,14 +18,14 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 type Frame = Vec<u8>;
 
 fn alone(pool: &Pool<Frame>) {
-    let mut lease = pool.try_lease().unwrap();
+    let mut lease = pool.try_lease().expect("one is home");
     lease.extend_from_slice(b"sixty-four bytes at most");
     let copy = lease.duplicate();
     let shared = lease.share();
     let other = shared.clone();
     drop(shared);
-    let ticket = copy.into_ticket().ok().unwrap();
-    drop(pool.redeem(ticket).unwrap());
+    let ticket = copy.into_ticket().expect("pooled");
+    drop(pool.redeem(ticket).expect("once"));
     drop(other);
 }
 
@@ -47,7 +47,7 @@ fn waiting(pool: &Pool<Frame>, turn: &Barrier) {
     for _ in 0..50 {
         turn.wait();
         let far = Instant::now() + Duration::from_secs(60);
-        drop(pool.lease_until(far).unwrap());
+        drop(pool.lease_until(far).expect("one comes home"));
         turn.wait();
     }
 }

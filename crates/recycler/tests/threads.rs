@@ -5,7 +5,6 @@ use std::{
     sync::{
         Barrier,
         atomic::{AtomicUsize, Ordering::Relaxed},
-        mpsc,
     },
     thread,
     time::Duration,
@@ -60,7 +59,7 @@ fn threads_that_end_leave_nothing_behind() {
 #[test]
 fn one_takes_and_another_returns_for_as_long_as_they_like() {
     let pool = pool(64);
-    let (sender, receiver) = mpsc::sync_channel(32);
+    let (sender, receiver) = crossbeam_channel::bounded(32);
     thread::scope(|scope| {
         scope.spawn(|| receiver.into_iter().for_each(drop::<Lease<u64>>));
         let pool = &pool;
@@ -172,4 +171,31 @@ fn who_waits_in_vain_leaves_the_queue_and_takes_nothing_along() {
     assert!(pool.try_lease().is_ok());
     let past = std::time::Instant::now();
     assert!(pool.lease_until(past).is_ok(), "a deadline that has passed is no reason not to look");
+}
+
+#[test]
+fn who_asks_shares_what_it_has_at_hand_with_those_who_wait() {
+    let pool = pool(64);
+    let far = std::time::Instant::now() + Duration::from_secs(600);
+    // Some at hand here, and all others out.
+    drop(take(&pool, 8));
+    let (held, over) = (Barrier::new(2), Barrier::new(2));
+    thread::scope(|scope| {
+        let others = scope.spawn(|| {
+            let all: Vec<_> = std::iter::from_fn(|| pool.try_lease().ok()).collect();
+            held.wait();
+            over.wait();
+            all.len()
+        });
+        held.wait();
+        let waiter = scope.spawn(|| drop(pool.lease_until(far).unwrap()));
+        while pool.stats().waiting == 0 {
+            thread::yield_now();
+        }
+        let past = std::time::Instant::now();
+        assert!(pool.lease_until(past).is_ok(), "what is left beside the waiter's");
+        waiter.join().unwrap();
+        over.wait();
+        assert!(others.join().unwrap() >= 64);
+    });
 }

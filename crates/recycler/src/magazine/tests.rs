@@ -55,3 +55,29 @@ fn a_place_whose_magazine_is_in_use_is_left_alone() {
     });
     assert_eq!((pool.stats().leases, pool.stats().leased), (2, 0));
 }
+
+#[test]
+fn a_thread_without_a_magazine_gets_one_when_another_gives_its_own_up() {
+    let pool = Pool::new(64, || 0u64, |_| {});
+    let limit = |pool: &Pool<u64>| with(&pool.room().desk, |magazine| magazine.limit).unwrap();
+    let (sender, receiver) = crossbeam_channel::bounded(2);
+    let holders = [(); 2].map(|()| {
+        let (pool, sender) = (pool.clone(), sender.clone());
+        let (end, ended) = crossbeam_channel::bounded::<()>(1);
+        let holder = std::thread::spawn(move || {
+            drop(pool.try_lease().unwrap());
+            sender.send(limit(&pool)).unwrap();
+            let _ = ended.recv();
+        });
+        (end, holder)
+    });
+    assert_eq!([receiver.recv(), receiver.recv()], [Ok(8), Ok(8)]);
+    drop(pool.try_lease().unwrap());
+    assert_eq!(limit(&pool), 0, "there are two");
+    for (end, holder) in holders {
+        drop(end);
+        holder.join().unwrap();
+    }
+    drop(pool.try_lease().unwrap());
+    assert_eq!(limit(&pool), 8);
+}
