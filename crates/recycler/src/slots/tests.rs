@@ -80,3 +80,19 @@ fn a_slot_has_its_cache_lines_to_itself() {
     lines.dedup();
     assert_eq!(lines.len(), 3);
 }
+
+#[test]
+fn what_is_retired_or_poisoned_is_neither_free_nor_out() {
+    let recycler = crate::Recycler::new();
+    let pool = recycler.exact_pool("marks", 2, || 7u64, |value| assert_ne!(*value, 13));
+    *pool.try_lease().unwrap() = 13;
+    assert_eq!(word(&pool).load(Relaxed), RETIRED);
+    assert!(pool.room().slots().claim(0).is_none() && pool.room().slots().out().is_empty());
+    recycler.enable_debug_mode();
+    drop(pool.try_lease().unwrap());
+    assert!(pool.room().slots().claim(1).is_none() && pool.room().slots().out().is_empty());
+    let _held = pool.try_lease().unwrap();
+    let out = pool.room().slots().out();
+    let out: Vec<_> = out.iter().map(|out| (out.index, out.generation, out.handles)).collect();
+    assert_eq!(out, [(1, 1, 1)]);
+}
