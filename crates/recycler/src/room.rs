@@ -27,6 +27,8 @@ const TIMED_ONE_IN: u64 = 4_096;
 
 pub(crate) struct Room<T> {
     pub(crate) desk: Arc<Desk>,
+    /// The desk's, one step nearer.
+    own_key: u64,
     slots: Slots<T>,
     make: Box<dyn Fn() -> T + Send + Sync>,
     reset: Box<dyn Fn(&mut T) + Send + Sync>,
@@ -59,6 +61,7 @@ impl<T: Send + 'static> Room<T> {
             );
         }
         Arc::new_cyclic(|this| Self {
+            own_key: desk.own_key,
             desk,
             slots: Slots::new(values, this.as_ptr()),
             make: Box::new(make),
@@ -193,7 +196,9 @@ pub(crate) fn take_back<T>(mut held: Returning<T>) {
         return take_back_with_care(held, false);
     }
     // After the reset: what asks for attention may have begun during it.
-    let key = held.room().desk.key();
+    let room = held.room();
+    // The same key unless it is zero, found sooner: the next lease waits for where this return puts its slot.
+    let key = if room.desk.key() == 0 { 0 } else { room.own_key };
     // For other reasons than debug mode it would do to find no magazine with that key.
     if HAS_DEBUG && key == 0 {
         return take_back_with_care(held, true);

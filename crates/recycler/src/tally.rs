@@ -86,3 +86,6 @@ impl Tallies {
         self.taken.load(Relaxed) + threads.tallies.iter().map(by_threads).sum::<u64>()
     }
 }
+
+#[cfg(all(test, not(meltica_loom)))]
+mod tests;

@@ -85,8 +85,9 @@ fn a_slot_has_its_cache_lines_to_itself() {
 fn what_is_retired_or_poisoned_is_neither_free_nor_out() {
     let recycler = crate::Recycler::new();
     let pool = recycler.exact_pool("marks", 2, || 7u64, |value| assert_ne!(*value, 13));
+    drop(pool.try_lease().unwrap());
     *pool.try_lease().unwrap() = 13;
-    assert_eq!(word(&pool).load(Relaxed), RETIRED);
+    assert_eq!(word(&pool).load(Relaxed), GENERATION | RETIRED);
     assert!(pool.room().slots().claim(0).is_none() && pool.room().slots().out().is_empty());
     recycler.enable_debug_mode();
     drop(pool.try_lease().unwrap());
