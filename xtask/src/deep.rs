@@ -161,6 +161,10 @@ fn collected(said: &str) -> Option<u64> {
     line.1.trim().parse().ok()
 }
 
+/// Where a wrong change would cost objects, not messages about them.
+const MUTATED: &[&str] =
+    &["slots.rs", "stack.rs", "depot.rs", "magazine.rs", "tally.rs", "desk.rs", "room.rs"];
+
 /// What is left out, and why, is in `.cargo/mutants.toml`.
 fn mutants(workspace: &Workspace) -> Result<(), Failure> {
     let mut version = workspace.cargo(["mutants", "--version"]);
@@ -172,8 +176,11 @@ fn mutants(workspace: &Workspace) -> Result<(), Failure> {
         ));
     }
     let mut run = workspace.cargo("mutants -p meltica-recycler --no-shuffle".split(' '));
+    for file in MUTATED {
+        run.args(["-f", file]);
+    }
     run.args(["--output", "target/mutants", "--", "--lib", "--tests"]);
-    println!("$ cargo mutants -p meltica-recycler");
+    println!("$ cargo mutants -p meltica-recycler, where slots are kept and moved");
     let advice = "A change named above goes unnoticed: write the test that notices it, or, if it \
                   makes no difference to anyone, say why in .cargo/mutants.toml.";
     let status = run.status();
