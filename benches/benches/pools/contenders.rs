@@ -37,39 +37,16 @@ pub(crate) trait Contender<const WORDS: usize>: Sync {
     fn put<'a>(&'a self, held: Self::Held<'a>);
 }
 
-/// The pool, with magazines.
-pub(crate) struct Recycler<const WORDS: usize>(Pool<Payload<WORDS>>);
+/// The pool, with magazines or without.
+pub(crate) struct Recycler<const WORDS: usize, const EXACT: bool>(Pool<Payload<WORDS>>);
 
-impl<const WORDS: usize> Contender<WORDS> for Recycler<WORDS> {
+impl<const WORDS: usize, const EXACT: bool> Contender<WORDS> for Recycler<WORDS, EXACT> {
     type Held<'a> = Lease<Payload<WORDS>>;
-    const NAME: &'static str = "meltica-recycler";
+    const NAME: &'static str = if EXACT { "meltica-recycler, exact" } else { "meltica-recycler" };
 
     fn new() -> Self {
-        Self(Pool::new(CAPACITY, Payload::default, reset))
-    }
-
-    #[inline]
-    fn get(&self, word: u64) -> Self::Held<'_> {
-        let mut lease = self.0.try_lease().expect("large enough");
-        lease.0[0] = word;
-        lease
-    }
-
-    #[inline]
-    fn put<'a>(&'a self, held: Self::Held<'a>) {
-        drop(held);
-    }
-}
-
-/// The pool, without magazines.
-pub(crate) struct Exact<const WORDS: usize>(Pool<Payload<WORDS>>);
-
-impl<const WORDS: usize> Contender<WORDS> for Exact<WORDS> {
-    type Held<'a> = Lease<Payload<WORDS>>;
-    const NAME: &'static str = "meltica-recycler, exact";
-
-    fn new() -> Self {
-        Self(Pool::exact(CAPACITY, Payload::default, reset))
+        let pool = if EXACT { Pool::exact } else { Pool::new };
+        Self(pool(CAPACITY, Payload::default, reset))
     }
 
     #[inline]

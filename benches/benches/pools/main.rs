@@ -20,8 +20,8 @@ use meltica_benches::spread;
 
 use self::{
     contenders::{
-        ArrayList, Contender, Exact, Linear, MimallocBox, Mutexed, ObjectPool, Opool, Recycler,
-        SegList, SlabGuard, SlabKey, SpinLock, SystemBox,
+        ArrayList, Contender, Linear, MimallocBox, Mutexed, ObjectPool, Opool, Recycler, SegList,
+        SlabGuard, SlabKey, SpinLock, SystemBox,
     },
     report::{Row, Table},
     workloads::{Workload, single},
@@ -58,8 +58,8 @@ fn enter<const WORDS: usize, C: Contender<WORDS> + 'static>() -> Box<dyn Entrant
 /// The pool comes first: the others are compared with it.
 fn entrants<const WORDS: usize>() -> Vec<Box<dyn Entrant>> {
     vec![
-        enter::<WORDS, Recycler<WORDS>>(),
-        enter::<WORDS, Exact<WORDS>>(),
+        enter::<WORDS, Recycler<WORDS, false>>(),
+        enter::<WORDS, Recycler<WORDS, true>>(),
         enter::<WORDS, MimallocBox>(),
         enter::<WORDS, SystemBox>(),
         enter::<WORDS, Opool<WORDS>>(),

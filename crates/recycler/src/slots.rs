@@ -257,11 +257,6 @@ impl<T> Exclusive<T> {
         unsafe { self.slot.as_ref() }
     }
 
-    /// The slot, without the return that the drop would be: for what consumes the handle otherwise.
-    fn into_slot(self) -> NonNull<Slot<T>> {
-        ManuallyDrop::new(self).slot
-    }
-
     #[inline]
     pub(crate) fn room(&self) -> &Room<T> {
         // SAFETY: *leased*: the room outlives the handle.
@@ -318,9 +313,10 @@ impl<T> Exclusive<T> {
         let (index, generation) = (self.index(), self.generation());
         // The room may be gone when the desk has counted: nobody can redeem the tickets of a closed pool.
         let desk = Arc::clone(&self.room().desk);
+        // Without the return that the drop would be.
+        let held = ManuallyDrop::new(self);
         // Release, with the Acquire in `redeem`.
-        self.slot().word.store(generation << STATE_BITS | TICKETED, Release);
-        self.into_slot();
+        held.slot().word.store(generation << STATE_BITS | TICKETED, Release);
         desk.ticket_made();
         (index, generation)
     }
