@@ -134,10 +134,10 @@ impl<P: Protocol> Backlog<P> {
     }
 
     /// A message that was taken had no effect on its consumer after all: the next popped of its
-    /// stream is to say so, and to pass on what that one would have told.
-    pub(crate) fn untold(&mut self, stream: P::Key, mut skipped: Skipped) {
-        skipped.dropped += 1;
-        self.displaced.entry(stream).or_default().add(skipped);
+    /// stream is to say so, and to pass on what that one would have told. What was folded into it
+    /// had none either.
+    pub(crate) fn untold(&mut self, stream: P::Key, skipped: Skipped) {
+        self.displaced.entry(stream).or_default().dropped += 1 + skipped.folded + skipped.dropped;
     }
 
     /// The next message, unless none waits.

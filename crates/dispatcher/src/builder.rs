@@ -137,7 +137,7 @@ impl<P: Protocol> Builder<P> {
         if self.gap_capacity == 0 {
             return Err(BuildError::NoRoom { setting: "gap_capacity" });
         }
-        let topology = Topology { version: 1, flips: 0, lanes: vec![] };
+        let topology = Topology { version: 1, flips: 0, lanes: Arc::new([]) };
         let sinks = Sinks {
             fault: self.fault_sink,
             dead_letter: self.dead_letter_sink,

@@ -42,8 +42,8 @@ pub struct Dispatcher<P: Protocol> {
     resolved: HashMap<P::Key, Box<[usize]>>,
     order: Sequencer<P>,
     state: Option<CurrentState<P>>,
-    /// Lanes that missed a conflatable message of a stream, and are to have its whole state in place
-    /// of the next; empty unless the state is kept.
+    /// Lanes that missed a conflatable message of a stream, or will since it is from before a flip, and
+    /// are to have its whole state in place of the next delta; empty unless the state is kept.
     behind: HashSet<(LaneId, P::Key)>,
     /// What the sequencer lets pass, on its way to be routed; empty between calls.
     ready: VecDeque<P::Message>,
@@ -130,7 +130,8 @@ impl<P: Protocol> Dispatcher<P> {
         Ok(self.take(message, now, None))
     }
 
-    /// Takes a message, and waits until every consumer is done with it, or until `limit`.
+    /// Takes a message, and waits until every consumer is done with it, or until `limit`. Paused
+    /// consumers are not waited for, and stand as [`Outcome::Pending`](crate::Outcome).
     ///
     /// # Errors
     ///
@@ -165,14 +166,16 @@ impl<P: Protocol> Dispatcher<P> {
             }
             _ => vec![],
         };
+        // Whoever is paused is not waited for: who would resume it, while we wait here?
+        let running = lanes.iter().filter(|lane| !lane.is_paused()).count();
         if expected > 0 {
             report.version = self.topology.version;
             let cancel = self.shared.cancel.clone();
             if self.shared.threaded {
-                self.shared.sinks.joined.wait(expected, limit, || cancel.is_cancelled());
+                self.shared.sinks.joined.wait(running, limit, || cancel.is_cancelled());
             } else {
                 let over = || limit.is_some_and(|limit| clock::now() >= limit);
-                while self.shared.sinks.joined.count() < expected && !over() && self.run_once() {}
+                while self.shared.sinks.joined.count() < running && !over() && self.run_once() {}
             }
         }
         report.lanes = self.shared.sinks.joined.end();
@@ -208,13 +211,27 @@ impl<P: Protocol> Dispatcher<P> {
         }
         self.refresh();
         let mut ran = false;
-        for routed in &self.topology.lanes {
-            if let Next::Run(entry) = routed.lane.next(self.shared.cancel.is_cancelled()) {
-                routed.lane.run(entry, &self.here);
-                ran = true;
-            }
+        for routed in self.topology.lanes.iter() {
+            ran |= self.step(&routed.lane);
         }
         ran
+    }
+
+    /// Runs one message of one lane on this thread; false if there was none, or no such lane. As
+    /// [`run_once`](Self::run_once), for who wants to say in which order consumers take their turns.
+    pub fn run_lane(&mut self, lane: LaneId) -> bool {
+        if self.shared.threaded {
+            return false;
+        }
+        self.refresh();
+        let routed = self.topology.lanes.iter().find(|routed| routed.lane.id == lane);
+        routed.is_some_and(|routed| self.step(&routed.lane))
+    }
+
+    fn step(&self, lane: &Lane<P>) -> bool {
+        let Next::Run(entry) = lane.next(self.shared.cancel.is_cancelled()) else { return false };
+        lane.run(entry, &self.here);
+        true
     }
 
     /// Stops: takes no more, delivers what waits until `limit` is over, joins every thread, and
@@ -289,7 +306,7 @@ impl<P: Protocol> Dispatcher<P> {
         }
         // Only a conflatable message can be replaced by the state that it is part of.
         let is_behind = |behind: &HashSet<_>, lane: &Lane<P>| {
-            class == Class::Conflatable && behind.contains(&(lane.id, stream))
+            class == Class::Conflatable && !behind.is_empty() && behind.contains(&(lane.id, stream))
         };
         match &**lanes {
             [] => counts.unrouted.add(1),
@@ -301,15 +318,18 @@ impl<P: Protocol> Dispatcher<P> {
                 counts.routed.add(1);
                 for index in several {
                     let lane = &topology.lanes[*index].lane;
+                    let was_behind = is_behind(&self.behind, lane);
                     let whole = match &self.state {
-                        Some(state) if is_behind(&self.behind, lane) => state.of(&stream),
+                        Some(state) if was_behind => state.of(&stream),
                         _ => None,
                     };
                     match P::duplicate(whole.unwrap_or(&message), class) {
                         Some(mut duplicate) => {
                             if whole.is_some() {
-                                self.behind.remove(&(lane.id, stream));
                                 P::stamp(&mut duplicate, topology.version);
+                            }
+                            if whole.is_some() || (was_behind && P::starts_state(&message)) {
+                                self.behind.remove(&(lane.id, stream));
                             }
                             lane.push(duplicate, class, stream, watch);
                         }
@@ -339,15 +359,30 @@ impl<P: Protocol> Dispatcher<P> {
             return;
         }
         let newest = Arc::clone(newest);
-        if self.topology.flips != newest.flips {
+        let flipped = self.topology.flips != newest.flips;
+        if flipped {
             // What waits for order was published before the flip, and is routed as it was then.
             self.order.release_all(&mut self.ready);
             self.route_ready(None);
+            self.count_order();
         }
+        let same_lanes = Arc::ptr_eq(&self.topology.lanes, &newest.lanes);
         self.topology = newest;
-        self.resolved.clear();
-        self.behind.retain(|(lane, _)| self.topology.lanes.iter().any(|r| r.lane.id == *lane));
+        if !same_lanes {
+            self.resolved.clear();
+            self.behind.retain(|(lane, _)| self.topology.lanes.iter().any(|r| r.lane.id == *lane));
+        }
         let Some(state) = &self.state else { return };
+        if flipped {
+            for message in state.with_deltas() {
+                let (key, stream) = (P::key(message), P::stream(message));
+                let lanes = self.topology.lanes.iter().filter(|routed| routed.takes(&key));
+                self.behind.extend(lanes.map(|routed| (routed.lane.id, stream)));
+            }
+        }
+        if same_lanes {
+            return;
+        }
         let new = |routed: &&Routed<P>| routed.lane.take_wants_state();
         for routed in self.topology.lanes.iter().filter(new) {
             for message in state.iter().filter(|message| routed.takes(&P::key(message))) {
@@ -386,7 +421,7 @@ impl<P: Protocol> Dispatcher<P> {
         self.order.release_all(&mut self.ready);
         self.route_ready(None);
         self.count_order();
-        for routed in &self.topology.lanes {
+        for routed in self.topology.lanes.iter() {
             routed.lane.drain();
         }
         while clock::now() < deadline && self.run_once() {}
@@ -395,7 +430,7 @@ impl<P: Protocol> Dispatcher<P> {
             .filter_map(|worker| join_until(worker, deadline).err())
             .collect::<Vec<_>>();
         let mut undelivered = vec![];
-        for routed in &self.topology.lanes {
+        for routed in self.topology.lanes.iter() {
             hand_back(&routed.lane, &mut undelivered);
         }
         undelivered.sort_by_key(|undelivered| undelivered.class != Class::Critical);
@@ -467,7 +502,7 @@ impl<P: Protocol> Drop for Dispatcher<P> {
         }
         // Whoever drops it without a shutdown does not wait for deliveries, only for threads.
         self.refresh();
-        for routed in &self.topology.lanes {
+        for routed in self.topology.lanes.iter() {
             routed.lane.close(|entry| {
                 let (message, class) = (entry.message, entry.class);
                 routed.lane.bury(message, class, entry.watch, DeathCause::Abandoned);

@@ -63,6 +63,8 @@ struct Queue<P: Protocol> {
     backlog: Backlog<P>,
     state: State,
     sleeping: bool,
+    /// The handler is not to run, for now.
+    paused: bool,
     /// An entry was taken and is not done with: whoever took it sees to the handler, not `close`.
     running: bool,
     critical_peak: usize,
@@ -101,6 +103,7 @@ impl<P: Protocol> Lane<P> {
             backlog: Backlog::new(capacity),
             state: State::Open,
             sleeping: false,
+            paused: false,
             running: false,
             critical_peak: 0,
         };
@@ -145,7 +148,7 @@ impl<P: Protocol> Lane<P> {
         };
         queue.critical_peak = queue.critical_peak.max(queue.backlog.critical_len());
         self.depth.store(queue.backlog.len(), Relaxed);
-        let wake = std::mem::take(&mut queue.sleeping);
+        let wake = !queue.paused && std::mem::take(&mut queue.sleeping);
         drop(queue);
         if wake {
             self.wake.notify_one();
@@ -197,7 +200,8 @@ impl<P: Protocol> Lane<P> {
         if queue.state == State::Closed || cancelled {
             return Next::End;
         }
-        let Some(entry) = queue.backlog.pop() else {
+        let next = if queue.paused { None } else { queue.backlog.pop() };
+        let Some(entry) = next else {
             return if queue.state == State::Draining { Next::End } else { Next::Idle };
         };
         self.depth.store(queue.backlog.len(), Relaxed);
@@ -209,6 +213,20 @@ impl<P: Protocol> Lane<P> {
     pub(crate) fn wake(&self) {
         drop(lock(&self.queue));
         self.wake.notify_all();
+    }
+
+    /// Keeps the handler from running, or lets it run again. Answers whether that is a change. A call
+    /// in progress goes on; once this is over no other begins.
+    pub(crate) fn set_paused(&self, paused: bool) -> bool {
+        let mut queue = lock(&self.queue);
+        let was = std::mem::replace(&mut queue.paused, paused);
+        drop(queue);
+        self.wake.notify_all();
+        was != paused
+    }
+
+    pub(crate) fn is_paused(&self) -> bool {
+        lock(&self.queue).paused
     }
 
     /// Takes no more messages, and ends when it has delivered what waits.
@@ -400,9 +418,9 @@ impl<P: Protocol> Lane<P> {
     }
 
     pub(crate) fn stats(&self) -> LaneStats {
-        let (depth, critical_peak) = {
+        let (depth, critical_peak, paused) = {
             let queue = lock(&self.queue);
-            (queue.backlog.len(), queue.critical_peak)
+            (queue.backlog.len(), queue.critical_peak, queue.paused)
         };
         let counts = &self.counts;
         LaneStats {
@@ -420,6 +438,7 @@ impl<P: Protocol> Lane<P> {
             discarded: counts.discarded.get(),
             depth,
             critical_peak,
+            paused,
         }
     }
 }

@@ -6,9 +6,15 @@ use crate::{Class, Protocol};
 /// For lanes that ask for it when they subscribe. Belongs to the publisher.
 pub(crate) struct CurrentState<P: Protocol> {
     index: HashMap<P::Key, usize>,
-    /// In order of each stream's first message. `None` after a message that could not be had: the
+    /// In order of each stream's first message. Its state is `None` after a message that could not be had: the
     /// fold would have a hole, so the stream has no known state until a message starts it anew.
-    streams: Vec<Option<P::Message>>,
+    streams: Vec<Stream<P>>,
+}
+
+struct Stream<P: Protocol> {
+    state: Option<P::Message>,
+    /// Whether some of its messages say nothing without what came before.
+    has_deltas: bool,
 }
 
 impl<P: Protocol> CurrentState<P> {
@@ -22,10 +28,11 @@ impl<P: Protocol> CurrentState<P> {
             return;
         }
         let index = *self.index.entry(P::stream(message)).or_insert_with(|| {
-            self.streams.push(None);
+            self.streams.push(Stream { state: None, has_deltas: false });
             self.streams.len() - 1
         });
-        let held = &mut self.streams[index];
+        let Stream { state: held, has_deltas, .. } = &mut self.streams[index];
+        *has_deltas |= !P::starts_state(message);
         match (held.as_mut(), P::duplicate(message, class)) {
             (Some(held), Some(newer)) => P::conflate(held, newer),
             (_, newer) => *held = newer.filter(P::starts_state),
@@ -34,11 +41,17 @@ impl<P: Protocol> CurrentState<P> {
 
     /// The state of one stream, if it is known.
     pub(crate) fn of(&self, stream: &P::Key) -> Option<&P::Message> {
-        self.streams[*self.index.get(stream)?].as_ref()
+        self.streams[*self.index.get(stream)?].state.as_ref()
     }
 
     /// The state of every stream, oldest stream first.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &P::Message> + '_ {
-        self.streams.iter().flatten()
+        self.streams.iter().filter_map(|stream| stream.state.as_ref())
+    }
+
+    /// The state, where it is known, of the streams of which a part is worth nothing.
+    pub(crate) fn with_deltas(&self) -> impl Iterator<Item = &P::Message> + '_ {
+        let known = self.streams.iter().filter(|stream| stream.has_deltas);
+        known.filter_map(|stream| stream.state.as_ref())
     }
 }

@@ -65,6 +65,8 @@ pub struct LaneStats {
     pub depth: usize,
     /// The most critical messages that ever waited.
     pub critical_peak: usize,
+    /// Whether it is paused.
+    pub paused: bool,
 }
 
 /// Written by the publisher alone.

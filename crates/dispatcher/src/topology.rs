@@ -49,7 +49,15 @@ pub(crate) struct Topology<P: Protocol> {
     pub(crate) version: u64,
     /// How many of the versions were flips: what waits for order belongs before the flip.
     pub(crate) flips: u64,
-    pub(crate) lanes: Vec<Routed<P>>,
+    /// Shared by snapshots between which only flips lie.
+    pub(crate) lanes: Arc<[Routed<P>]>,
+}
+
+impl<P: Protocol> Topology<P> {
+    /// The next snapshot, of other lanes.
+    pub(crate) fn with(&self, lanes: Vec<Routed<P>>) -> Self {
+        Self { version: self.version + 1, flips: self.flips, lanes: lanes.into() }
+    }
 }
 
 pub(crate) struct Routed<P: Protocol> {
