@@ -73,6 +73,11 @@ impl<M: Merge> Builder<M> {
     ///
     /// [`BuildError`] for a setting that cannot be.
     pub fn build(self) -> Result<Orchestrator<M>, BuildError> {
+        self.check()?;
+        Ok(Orchestrator::new(self))
+    }
+
+    pub(crate) fn check(&self) -> Result<(), BuildError> {
         for (setting, value) in [("partials", self.partials), ("windows", self.windows)] {
             if value == 0 {
                 return Err(BuildError::NoRoom { setting });
@@ -81,7 +86,7 @@ impl<M: Merge> Builder<M> {
                 return Err(BuildError::TooMuch { setting, value });
             }
         }
-        Ok(Orchestrator::new(self))
+        Ok(())
     }
 }
 

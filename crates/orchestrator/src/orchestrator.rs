@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    Builder, Closed, Incomplete, Merge, Stats, Window,
+    BuildError, Builder, Closed, Incomplete, Merge, Sequence, Stats, Window,
     slot::{Open, Slot, Taken},
     stats::Counts,
     table::Table,
@@ -72,6 +72,30 @@ impl<M: Merge> Orchestrator<M> {
         &mut self.merge
     }
 
+    /// Changes everything at once, the merge included, and answers the merge that was: open windows
+    /// close first, as by [`flush`](Self::flush), and what is known about sources is forgotten. Windows
+    /// go on being numbered, and counts being counted.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`] for a setting that cannot be; nothing has changed then.
+    pub fn change(&mut self, settings: Builder<M>) -> Result<M, BuildError> {
+        settings.check()?;
+        self.flush();
+        let Builder { merge, window, partials, windows, incomplete } = settings;
+        self.table = Table::new(windows);
+        (self.window, self.partials, self.incomplete) = (window, partials, incomplete);
+        Ok(std::mem::replace(&mut self.merge, merge))
+    }
+
+    /// A source starts its numbers again, as with a [`Sequence::Rebase`] that could not be had: nothing
+    /// it gives from now on is late by its number.
+    pub fn rebase(&mut self, key: M::Key, source: M::Source) {
+        if let Some(index) = self.table.find(&key) {
+            self.table.get_mut(index).start_again(source);
+        }
+    }
+
     /// What has been done so far.
     pub fn stats(&self) -> Stats {
         self.counts.read()
@@ -106,6 +130,10 @@ impl<M: Merge> Orchestrator<M> {
             self.counts.refused.add(1);
             return Err(PushError::Full(partial));
         };
+        if let Sequence::Rebase(_) = sequence {
+            // Whatever becomes of this one: what follows is numbered anew.
+            self.table.get_mut(index).start_again(source);
+        }
         if self.is_over(index, period) {
             self.counts.late.add(1);
             return Err(PushError::Late(partial));

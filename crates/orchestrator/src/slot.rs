@@ -94,6 +94,15 @@ impl<M: Merge + ?Sized> Slot<M> {
         self.over = None;
     }
 
+    /// A source numbers what follows anew.
+    pub(crate) fn start_again(&mut self, source: M::Source) {
+        if let Some(track) = self.tracks.iter_mut().find(|track| track.source == source) {
+            track.base = track.base.wrapping_add(1);
+            track.closed = None;
+            track.newest = None;
+        }
+    }
+
     /// Takes a partial of `source` into the window numbered `window`, which is the open one, or will
     /// be opened if this one is added.
     pub(crate) fn take(
@@ -115,10 +124,7 @@ impl<M: Merge + ?Sized> Slot<M> {
         track.enter(window);
         let number = match sequence {
             Sequence::Unsequenced => None,
-            Sequence::Rebase(number) => {
-                track.start_again();
-                Some(number)
-            }
+            Sequence::Rebase(number) => Some(number),
             Sequence::Numbered(number) if track.closed.is_some_and(|closed| number <= closed) => {
                 return Taken::Late(partial);
             }
@@ -174,11 +180,5 @@ impl<S> Track<S> {
             self.closed = self.closed.max(self.newest.take());
             self.at = None;
         }
-    }
-
-    fn start_again(&mut self) {
-        self.base = self.base.wrapping_add(1);
-        self.closed = None;
-        self.newest = None;
     }
 }

@@ -407,3 +407,45 @@ fn statistics_are_read_from_other_threads_and_shown_by_debug() {
     let late = PushError::Late(1);
     assert_eq!(format!("{late:?}"), "Late(..)");
 }
+
+#[test]
+fn a_rebase_that_no_window_took_still_starts_its_source_again() {
+    let (clock, mut windows) = (Clock::new(), three().build().unwrap());
+    let old = |number| Part { period: Some(2), ..part(7, 11, number) };
+    windows.push(old(900), clock.ms(0)).unwrap();
+    windows.poll(clock.ms(50));
+    // It belongs to a bar that is over; what follows it does not.
+    let rebase = Part { rebase: true, period: Some(1), ..part(7, 11, 1) };
+    assert!(matches!(windows.push(rebase, clock.ms(50)), Err(PushError::Late(_))));
+    let next = Part { period: Some(3), ..part(7, 11, 2) };
+    assert_eq!(windows.push(next, clock.ms(50)), Ok(Pushed::Waiting));
+    windows.poll(clock.ms(100));
+
+    // It could not be had at all.
+    let next = Part { period: Some(4), ..part(7, 11, 1) };
+    assert!(matches!(windows.push(next, clock.ms(100)), Err(PushError::Late(_))));
+    windows.rebase(7, 11);
+    windows.rebase(8, 11);
+    assert_eq!(windows.push(next, clock.ms(100)), Ok(Pushed::Waiting));
+}
+
+#[test]
+fn a_change_closes_what_is_open_under_what_was_and_numbers_go_on() {
+    let (clock, mut windows) =
+        (Clock::new(), three().incomplete(Incomplete::Mark).build().unwrap());
+    windows.push(part(7, 1, 1), clock.ms(0)).unwrap();
+    let refused = windows.change(Orchestrator::builder(Views(vec![])).partials(0));
+    assert!(matches!(refused, Err(BuildError::NoRoom { setting: "partials" })));
+    assert_eq!(windows.stats().open, 1, "nothing has changed");
+
+    let was = windows.change(Orchestrator::builder(Views(vec![1])).windows(1)).unwrap();
+    assert_eq!(was.0, [1, 2, 3]);
+    let view = windows.pop().unwrap();
+    assert_eq!((view.window, view.closed, view.missing), (1, Closed::Flush, 2));
+    // What is known about sources is gone, and other sources are expected.
+    assert_eq!(windows.push(part(7, 1, 1), clock.ms(0)), Ok(Pushed::Closed));
+    assert_eq!(windows.pop().unwrap().window, 2);
+    windows.push(part(7, 2, 1), clock.ms(0)).unwrap();
+    assert!(matches!(windows.push(part(8, 2, 1), clock.ms(0)), Err(PushError::Full(_))));
+    assert_eq!((windows.stats().marked, windows.stats().complete), (1, 1));
+}
