@@ -186,6 +186,15 @@ impl<P: Protocol> Dispatcher<P> {
         Ok(report)
     }
 
+    /// Hands a message that it could not take to the dead-letter sink, under its own name in place of a
+    /// consumer's, if it is critical; other messages are dropped. For owners who were refused by
+    /// [`publish`](Self::publish) and have no use for what was handed back.
+    pub fn bury(&self, message: P::Message) {
+        if P::class(&message) == Class::Critical {
+            self.shared.sinks.dead_letter(message, &self.shared.name, DeathCause::Abandoned);
+        }
+    }
+
     /// Does what time asks for: gives up gaps that were waited for long enough, and sends the
     /// current state to consumers that are new.
     pub fn poll(&mut self, now: Instant) {
@@ -538,6 +547,14 @@ pub enum DispatchError<M> {
     /// A consumer waited for consumers, itself among them: that would never end.
     #[error("a consumer cannot wait for consumers; publish from here instead")]
     InsideConsumer(M),
+}
+
+impl<M> PublishError<M> {
+    /// The message.
+    pub fn into_message(self) -> M {
+        let Self::Cancelled(message) = self;
+        message
+    }
 }
 
 impl<M> fmt::Debug for PublishError<M> {

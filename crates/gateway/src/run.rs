@@ -258,7 +258,7 @@ fn watch(running: &Running, args: &RunArgs, start: Instant, interrupt: &Interrup
 }
 
 fn progress(running: &Running, start: Instant, in_place: bool) {
-    let stats = running.routes().stats();
+    let stats = running.stats().dispatcher;
     let sum = |field: fn(&meltica::dispatcher::LaneStats) -> u64| -> u64 {
         stats.lanes.iter().map(field).sum()
     };

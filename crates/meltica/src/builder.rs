@@ -191,7 +191,7 @@ impl Builder {
             debug_mode::enable(&recycler);
         }
         let pools = Pools::new(&recycler, sizes);
-        let merging = Merging::new(&self.merges, &pools, self.follow);
+        let merging = Merging::new(self.merges, pools.clone(), self.follow);
         let repeats = Repeats::new(self.repeats);
         let pipeline = Pipeline::new(dispatcher, recycler, pools, merging, repeats, self.follow);
         for Planned { consumer, selections, with_state } in self.consumers {
@@ -241,7 +241,7 @@ impl Builder {
             }
         }
         for (index, rule) in self.merges.iter().enumerate() {
-            problems.extend(rule.check(&self.merges[..index]));
+            problems.extend(rule.check(self.merges[..index].iter()));
         }
         let sizes = self.sizes();
         let in_windows: usize = self.merges.iter().map(|rule| rule.holds().0).sum();

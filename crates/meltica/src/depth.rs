@@ -36,6 +36,12 @@ impl Depth {
         }
     }
 
+    /// Goes on with the books of a rule in whose place this one is.
+    pub(crate) fn inherit(&mut self, old: Self) {
+        self.books = old.books;
+        self.books.retain(|(_, venue), _| self.venues.contains(venue));
+    }
+
     /// Takes a message into its venue's book; false if it says nothing new of it: a delta before the
     /// first snapshot, or what goes back.
     pub(crate) fn fold(&mut self, message: &Book) -> bool {

@@ -36,6 +36,8 @@ pub use meltica_recycler as recycler;
 pub use meltica_telemetry as telemetry;
 
 mod builder;
+mod consumers;
+mod control;
 mod debug_mode;
 mod depth;
 mod feed;
@@ -47,6 +49,7 @@ mod merging;
 mod message;
 #[cfg(feature = "telemetry")]
 mod metrics;
+mod obeying;
 mod pipeline;
 mod pools;
 mod repeats;
@@ -57,12 +60,13 @@ mod view;
 
 pub use self::{
     builder::{BuildError, Builder, Problem},
+    control::{Applied, Command, CommandError, Control, ControlError, Pending},
     feed::{Feed, FeedError},
     global::global,
     market::{Delivery, Fault, Key, Market},
     merge_rule::{Incomplete, MergeRule},
     message::Message,
-    pipeline::{End, Pipeline, PushError, Pushed},
+    pipeline::{End, Pipeline, PushError, Pushed, UnknownConsumer},
     pools::{PoolSizes, Pools},
     running::Running,
     select::Select,

@@ -77,13 +77,18 @@ impl Protocol for Market {
         message.kind() != EventKind::BookDelta
     }
 
-    /// Book deltas fold level by level; everything else is replaced by what is newer.
+    /// Book deltas fold level by level, and count as routed when the older one was; everything else is
+    /// replaced by what is newer.
     fn conflate(held: &mut Message, newer: Message) {
         match (held, newer) {
             (Message::Book(held), Message::Book(newer))
                 if newer.header.kind == EventKind::BookDelta =>
             {
-                held.make_mut().fold(&newer);
+                let held = held.make_mut();
+                // Of two versions, the older: what is stale in part must not pass as fresh.
+                let version = held.header.routing_version.min(newer.header.routing_version);
+                held.fold(&newer);
+                held.header.routing_version = version;
             }
             (held, newer) => *held = newer,
         }

@@ -156,8 +156,8 @@ impl MergeRule {
         kinds(self.what) == kinds(other.what) && self.published_as == other.published_as && shared
     }
 
-    /// What is wrong with it, beside those before it.
-    pub(crate) fn check(&self, before: &[Self]) -> Vec<Problem> {
+    /// What is wrong with it, beside these others.
+    pub(crate) fn check<'a>(&self, others: impl Iterator<Item = &'a Self> + Clone) -> Vec<Problem> {
         let rule = || self.name.to_string();
         let mut problems = vec![];
         let mut wrong = |wrong: bool, why: &'static str| {
@@ -166,8 +166,8 @@ impl MergeRule {
             }
         };
         wrong(self.name.trim().is_empty(), "it has no name");
-        wrong(before.iter().any(|other| other.name == self.name), "another rule has its name");
-        let collides = before.iter().any(|other| other.collides(self));
+        wrong(others.clone().any(|other| other.name == self.name), "another rule has its name");
+        let collides = others.clone().any(|other| other.collides(self));
         wrong(
             collides,
             "another rule merges the same instruments into the same stream: give it a venue of its \

@@ -2,11 +2,12 @@
 
 use std::{sync::Arc, time::Instant};
 
-use meltica_event::{EventKind, Header, InstrumentId, Payload, VenueId};
+use arc_swap::ArcSwap;
+use meltica_event::{EventKind, Header, Numbering, Payload};
 use meltica_orchestrator::{Merge, Orchestrator};
 
 use crate::{
-    MergeRule, MergeStats, Message, Pools, depth::Depth, follow::Follow, merge_rule::What,
+    MergeRule, MergeStats, Message, Pools, Problem, depth::Depth, follow::Follow, merge_rule::What,
     stats::MergeCounts, view::View,
 };
 
@@ -14,17 +15,27 @@ use crate::{
 pub(crate) struct Merging {
     stages: Vec<Stage>,
     stats: MergeStatsHandles,
+    pools: Pools,
+    follow: Follow,
 }
 
 /// For each rule, how others read what it has done.
-pub(crate) type MergeStatsHandles = Arc<[Box<dyn Fn() -> MergeStats + Send + Sync>]>;
+#[derive(Clone, Default)]
+pub(crate) struct MergeStatsHandles(Arc<ArcSwap<Vec<MergeStatsHandle>>>);
+
+type MergeStatsHandle = Arc<dyn Fn() -> MergeStats + Send + Sync>;
+
+impl MergeStatsHandles {
+    pub(crate) fn read(&self) -> Vec<MergeStats> {
+        self.0.load().iter().map(|stats| stats()).collect()
+    }
+}
 
 struct Stage {
-    venues: Vec<VenueId>,
-    instruments: Option<Vec<InstrumentId>>,
-    holds: bool,
+    rule: MergeRule,
     counts: Arc<MergeCounts>,
     windows: Windows,
+    stats: MergeStatsHandle,
 }
 
 enum Windows {
@@ -33,15 +44,45 @@ enum Windows {
 }
 
 impl Merging {
-    pub(crate) fn new(rules: &[MergeRule], pools: &Pools, follow: Follow) -> Self {
-        let stages: Vec<_> = rules.iter().map(|rule| Stage::new(rule, pools, follow)).collect();
-        let stats = rules.iter().zip(&stages).map(|(rule, stage)| stage.stats_handle(&rule.name));
-        let stats = stats.collect();
-        Self { stages, stats }
+    pub(crate) fn new(rules: Vec<MergeRule>, pools: Pools, follow: Follow) -> Self {
+        let stages = rules.into_iter().map(|rule| Stage::new(rule, &pools, follow)).collect();
+        let merging = Self { stages, stats: MergeStatsHandles::default(), pools, follow };
+        merging.tell_stats();
+        merging
     }
 
     pub(crate) fn stats(&self) -> MergeStatsHandles {
-        Arc::clone(&self.stats)
+        self.stats.clone()
+    }
+
+    /// What is wrong with a rule that is to be set.
+    pub(crate) fn check(&self, rule: &MergeRule) -> Vec<Problem> {
+        let rules = self.stages.iter().map(|stage| &stage.rule);
+        rule.check(rules.filter(|other| other.name != rule.name))
+    }
+
+    /// Adds a rule that was [checked](Self::check), or puts it in the place of the one of its name,
+    /// whose windows are closed and popped.
+    pub(crate) fn set(&mut self, rule: MergeRule) {
+        let (pools, follow) = (&self.pools, self.follow);
+        match self.stages.iter_mut().find(|stage| stage.rule.name == rule.name) {
+            Some(stage) => stage.change(rule, pools, follow),
+            None => self.stages.push(Stage::new(rule, pools, follow)),
+        }
+        self.tell_stats();
+    }
+
+    /// Removes a rule, whose windows are closed and popped; false if there is none of this name.
+    pub(crate) fn remove(&mut self, rule: &str) -> bool {
+        let before = self.stages.len();
+        self.stages.retain(|stage| *stage.rule.name != *rule);
+        self.tell_stats();
+        self.stages.len() < before
+    }
+
+    fn tell_stats(&self) {
+        let handles = self.stages.iter().map(|stage| Arc::clone(&stage.stats)).collect();
+        self.stats.0.store(Arc::new(handles));
     }
 
     /// Offers a message to every rule; `None` if one of them holds it.
@@ -56,7 +97,7 @@ impl Merging {
             if !stage.wants(&message) {
                 continue;
             }
-            if stage.holds && held_by.is_none() {
+            if stage.rule.hold && held_by.is_none() {
                 held_by = Some(index);
             } else {
                 stage.push_duplicate(&message, now);
@@ -98,49 +139,55 @@ impl Merging {
 
     /// Closes every window, as if its time was up.
     pub(crate) fn flush(&mut self) {
-        for stage in &mut self.stages {
-            match &mut stage.windows {
-                Windows::View(windows) => windows.flush(),
-                Windows::Depth(windows) => windows.flush(),
-            }
-        }
+        self.stages.iter_mut().for_each(Stage::flush);
+    }
+
+    /// Closes every window of one rule.
+    pub(crate) fn flush_rule(&mut self, rule: &str) {
+        self.stages.iter_mut().filter(|stage| *stage.rule.name == *rule).for_each(Stage::flush);
     }
 }
 
 impl Stage {
-    fn new(rule: &MergeRule, pools: &Pools, follow: Follow) -> Self {
+    fn new(rule: MergeRule, pools: &Pools, follow: Follow) -> Self {
         let windows = match rule.what {
             What::View => {
-                let view = View::new(rule, pools.merged.clone(), follow);
-                Windows::View(Box::new(orchestrator(view, rule)))
+                let windows = settings(View::new(&rule, pools.merged.clone(), follow), &rule);
+                Windows::View(Box::new(windows.build().expect(CHECKED)))
             }
             What::Depth { levels } => {
-                let depth = Depth::new(rule, levels, pools.books.clone(), follow);
-                Windows::Depth(Box::new(orchestrator(depth, rule)))
+                let depth = Depth::new(&rule, levels, pools.books.clone(), follow);
+                Windows::Depth(Box::new(settings(depth, &rule).build().expect(CHECKED)))
             }
         };
-        Self {
-            venues: rule.venues.clone(),
-            instruments: rule.instruments.clone(),
-            holds: rule.hold,
-            counts: Arc::default(),
-            windows,
+        let counts = Arc::default();
+        let stats = stats_handle(&rule.name, &counts, &windows);
+        Self { rule, counts, windows, stats }
+    }
+
+    /// Numbers of windows, and counts, go on where the rule remains one of its kind.
+    fn change(&mut self, rule: MergeRule, pools: &Pools, follow: Follow) {
+        match (&mut self.windows, rule.what) {
+            (Windows::View(windows), What::View) => {
+                let view = View::new(&rule, pools.merged.clone(), follow);
+                windows.change(settings(view, &rule)).expect(CHECKED);
+                self.rule = rule;
+            }
+            (Windows::Depth(windows), What::Depth { levels }) => {
+                let depth = Depth::new(&rule, levels, pools.books.clone(), follow);
+                let old = windows.change(settings(depth, &rule)).expect(CHECKED);
+                windows.merge_mut().inherit(old);
+                self.rule = rule;
+            }
+            _ => *self = Self::new(rule, pools, follow),
         }
     }
 
-    fn stats_handle(&self, rule: &Arc<str>) -> Box<dyn Fn() -> MergeStats + Send + Sync> {
-        let (rule, counts) = (Arc::clone(rule), Arc::clone(&self.counts));
-        let windows: Box<dyn Fn() -> meltica_orchestrator::Stats + Send + Sync> =
-            match &self.windows {
-                Windows::View(windows) => Box::new(windows.stats_handle()),
-                Windows::Depth(windows) => Box::new(windows.stats_handle()),
-            };
-        Box::new(move || MergeStats {
-            rule: Arc::clone(&rule),
-            windows: windows(),
-            without_duplicate: counts.without_duplicate.get(),
-            without_base: counts.without_base.get(),
-        })
+    fn flush(&mut self) {
+        match &mut self.windows {
+            Windows::View(windows) => windows.flush(),
+            Windows::Depth(windows) => windows.flush(),
+        }
     }
 
     fn wants(&self, message: &Message) -> bool {
@@ -152,8 +199,9 @@ impl Stage {
             (Message::Book(_), Windows::Depth(_)) => message.kind() != EventKind::MergedBook,
             _ => false,
         };
+        let MergeRule { venues, instruments, .. } = &self.rule;
         let named = |instruments: &Vec<_>| instruments.contains(instrument);
-        of_a_kind && self.venues.contains(venue) && self.instruments.as_ref().is_none_or(named)
+        of_a_kind && venues.contains(venue) && instruments.as_ref().is_none_or(named)
     }
 
     fn push_duplicate(&mut self, message: &Message, now: Instant) {
@@ -164,7 +212,21 @@ impl Stage {
         };
         match duplicate {
             Some(duplicate) => self.push(duplicate, now),
-            None => self.counts.without_duplicate.add(1),
+            None => {
+                self.counts.without_duplicate.add(1);
+                self.miss(message);
+            }
+        }
+    }
+
+    /// What could not be had may have said that its venue numbers anew from here.
+    fn miss(&mut self, message: &Message) {
+        let Header { numbering, instrument, venue, .. } = *message.header();
+        if numbering != Numbering::Rebase {
+            return;
+        }
+        if let Windows::View(windows) = &mut self.windows {
+            windows.rebase(instrument, (venue, message.kind().topic()));
         }
     }
 
@@ -184,13 +246,27 @@ impl Stage {
     }
 }
 
-fn orchestrator<M: Merge>(merge: M, rule: &MergeRule) -> Orchestrator<M> {
+const CHECKED: &str = "the rule was checked: there is room, and not too much";
+
+fn settings<M: Merge>(merge: M, rule: &MergeRule) -> meltica_orchestrator::Builder<M> {
     let window = rule.bars.unwrap_or_default().saturating_add(rule.window);
     Orchestrator::builder(merge)
         .window(window)
         .partials(rule.partials)
         .windows(rule.windows)
         .incomplete(rule.incomplete)
-        .build()
-        .expect("the rule was checked: there is room, and not too much")
+}
+
+fn stats_handle(rule: &Arc<str>, counts: &Arc<MergeCounts>, windows: &Windows) -> MergeStatsHandle {
+    let (rule, counts) = (Arc::clone(rule), Arc::clone(counts));
+    let windows: Box<dyn Fn() -> meltica_orchestrator::Stats + Send + Sync> = match windows {
+        Windows::View(windows) => Box::new(windows.stats_handle()),
+        Windows::Depth(windows) => Box::new(windows.stats_handle()),
+    };
+    Arc::new(move || MergeStats {
+        rule: Arc::clone(&rule),
+        windows: windows(),
+        without_duplicate: counts.without_duplicate.get(),
+        without_base: counts.without_base.get(),
+    })
 }

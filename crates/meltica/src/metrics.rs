@@ -32,34 +32,31 @@ impl Running {
 
 impl StatsSource {
     fn metrics(self) -> Metrics {
-        let consumers = self.clone();
+        let consumers = self.consumers.clone();
         let read = move || {
-            let stats = consumers.consumers().into_iter();
+            let stats = consumers.stats().into_iter();
             stats.map(|consumer| (consumer.consumer, consumer.stats)).collect()
         };
-        let mut metrics = Metrics::new()
-            .recycler(self.recycler.clone())
-            .dispatcher(self.routes.clone())
-            .consumers(read);
+        let merges = self.merges.clone();
+        let windows =
+            move || merges.read().into_iter().map(|merge| (merge.rule, merge.windows)).collect();
+        let merges = self.merges.clone();
+        let not_offered = move || {
+            let rows = merges.read().into_iter().flat_map(|merge| {
+                let row = |outcome: &str, count| {
+                    (vec![merge.rule.to_string(), outcome.to_owned()], count)
+                };
+                [row("no_duplicate", merge.without_duplicate), row("no_base", merge.without_base)]
+            });
+            rows.collect()
+        };
         let repeated = Arc::clone(&self.repeated);
-        metrics = metrics.number(&families::DISPATCHER_REPEATS, [""; 0], move || repeated.get());
-        for index in 0..self.merges.len() {
-            let rule = self.merges[index]().rule;
-            let merges = Arc::clone(&self.merges);
-            metrics = metrics.orchestrator(Arc::clone(&rule), move || merges[index]().windows);
-            let merges = Arc::clone(&self.merges);
-            metrics = metrics.number(
-                &families::ORCHESTRATOR_PARTIALS,
-                [rule.to_string(), "no_duplicate".to_owned()],
-                move || merges[index]().without_duplicate,
-            );
-            let merges = Arc::clone(&self.merges);
-            metrics = metrics.number(
-                &families::ORCHESTRATOR_PARTIALS,
-                [rule.to_string(), "no_base".to_owned()],
-                move || merges[index]().without_base,
-            );
-        }
-        metrics
+        Metrics::new()
+            .recycler(self.recycler)
+            .dispatcher(self.routes)
+            .consumers(read)
+            .number(&families::DISPATCHER_REPEATS, [""; 0], move || repeated.get())
+            .orchestrators(windows)
+            .numbers(&families::ORCHESTRATOR_PARTIALS, not_offered)
     }
 }

@@ -1,20 +1,22 @@
 use std::{
     fmt, io,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use meltica_consumer::{Gate, Outcome};
 use meltica_dispatcher::{
-    DispatchError, Dispatcher, LaneId, PublishError, Published, Report, Routes, Skipped,
-    SubscribeError, Subscription, Timings, Undelivered, Verdict,
+    DispatchError, Dispatcher, PublishError, Published, Report, Routes, Skipped, SubscribeError,
+    Subscription, Timings, Undelivered, Verdict,
 };
 use meltica_event::{Header, TraceId};
 use meltica_recycler::{LeakReport, Recycler};
 use meltica_stats::Counter;
 
 use crate::{
-    Builder, Consumer, ConsumerStats, Delivery, Market, Message, Pools, Running, Select, Stats,
+    Builder, Consumer, Control, Delivery, Market, Message, Pools, Running, Select, Stats,
+    consumers::Consumers,
+    control::Orders,
     follow::Follow,
     merging::{MergeStatsHandles, Merging},
     repeats::Repeats,
@@ -24,28 +26,22 @@ use crate::{
 /// what is to be merged, restores order, routes, and hands every interested consumer its own.
 ///
 /// Driven by its caller through [`push`](Self::push) and [`poll`](Self::poll), from one thread; or
-/// given a thread of its own by [`spawn`](Self::spawn).
+/// given a thread of its own by [`spawn`](Self::spawn). Changed while it runs by its [`Control`], from
+/// any thread.
 pub struct Pipeline {
-    dispatcher: Dispatcher<Market>,
+    pub(crate) dispatcher: Dispatcher<Market>,
     recycler: Recycler,
     pools: Pools,
-    merging: Merging,
+    pub(crate) merging: Merging,
     repeats: Repeats,
     repeated: Arc<Counter>,
     next_trace: u64,
     /// The last time that was told.
-    now: Option<Instant>,
+    pub(crate) now: Option<Instant>,
     follow: Follow,
-    consumers: Consumers,
-}
-
-/// Every consumer there ever was, for its gate and its statistics.
-type Consumers = Arc<Mutex<Vec<Known>>>;
-
-struct Known {
-    consumer: Arc<str>,
-    gate: Gate,
-    stats: Box<dyn Fn() -> meltica_consumer::Stats + Send + Sync>,
+    pub(crate) consumers: Consumers,
+    control: Control,
+    pub(crate) orders: Orders,
 }
 
 /// What became of a pushed message.
@@ -81,6 +77,7 @@ impl Pipeline {
         repeats: Repeats,
         follow: Follow,
     ) -> Self {
+        let (control, orders) = Control::new();
         Self {
             dispatcher,
             recycler,
@@ -92,6 +89,8 @@ impl Pipeline {
             now: None,
             follow,
             consumers: Consumers::default(),
+            control,
+            orders,
         }
     }
 
@@ -105,10 +104,23 @@ impl Pipeline {
         &self.recycler
     }
 
-    /// The routes, as the dispatcher sees them: for unsubscribing, and for consumers that are not
-    /// [`Consumer`]s.
-    pub fn routes(&self) -> Routes<Market> {
+    /// A handle by which others change it while it runs.
+    pub fn control(&self) -> Control {
+        self.control.clone()
+    }
+
+    pub(crate) fn routes(&self) -> Routes<Market> {
         self.dispatcher.routes()
+    }
+
+    /// The routing version, from 1 on: that of the next message.
+    pub fn version(&self) -> u64 {
+        self.routes().version()
+    }
+
+    /// Whether it was cancelled: then it takes no message any more.
+    pub fn is_cancelled(&self) -> bool {
+        self.dispatcher.is_cancelled()
     }
 
     /// Adds a consumer, which gets what is pushed from now on.
@@ -120,7 +132,7 @@ impl Pipeline {
         &self,
         consumer: Consumer,
         selections: impl IntoIterator<Item = Select>,
-    ) -> Result<LaneId, SubscribeError> {
+    ) -> Result<(), SubscribeError> {
         self.add(consumer, selections, false)
     }
 
@@ -135,8 +147,22 @@ impl Pipeline {
         &self,
         consumer: Consumer,
         selections: impl IntoIterator<Item = Select>,
-    ) -> Result<LaneId, SubscribeError> {
+    ) -> Result<(), SubscribeError> {
         self.add(consumer, selections, true)
+    }
+
+    /// Removes the consumer of this name. What waits for it is discarded and counted, its critical
+    /// messages go to the dead-letter sink; a call in progress goes on.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownConsumer`] if none of this name is subscribed.
+    pub fn unsubscribe(&self, consumer: &str) -> Result<(), UnknownConsumer> {
+        let unknown = || UnknownConsumer(consumer.to_owned());
+        let lane = self.consumers.lane(consumer).ok_or_else(unknown)?;
+        self.routes().unsubscribe(lane).map_err(|_| unknown())?;
+        self.consumers.leave(lane);
+        Ok(())
     }
 
     pub(crate) fn add(
@@ -144,12 +170,8 @@ impl Pipeline {
         mut consumer: Consumer,
         selections: impl IntoIterator<Item = Select>,
         with_state: bool,
-    ) -> Result<LaneId, SubscribeError> {
-        let known = Known {
-            consumer: Arc::clone(consumer.id()),
-            gate: consumer.gate(),
-            stats: Box::new(consumer.stats_handle()),
-        };
+    ) -> Result<(), SubscribeError> {
+        let newcomer = self.consumers.meet(&consumer);
         let name = consumer.id().to_string();
         let follow = self.follow;
         let mut invoke = move |delivery: Delivery| {
@@ -176,17 +198,14 @@ impl Pipeline {
         if with_state {
             subscription = subscription.with_current_state();
         }
-        let lane = self.routes().subscribe(subscription)?;
-        known_to(&self.consumers).push(known);
-        Ok(lane)
+        newcomer.came(self.routes().subscribe(subscription)?);
+        Ok(())
     }
 
     /// The gate of the consumer of this name; the latest, if there were several. `None` if there
     /// never was one.
     pub fn gate(&self, consumer: &str) -> Option<Gate> {
-        let consumers = known_to(&self.consumers);
-        let known = consumers.iter().rev().find(|known| &*known.consumer == consumer)?;
-        Some(known.gate.clone())
+        self.consumers.gate(consumer)
     }
 
     /// What has been done so far.
@@ -206,7 +225,7 @@ impl Pipeline {
             repeated: Arc::clone(&self.repeated),
             merges: self.merging.stats(),
             routes: self.routes(),
-            consumers: Arc::clone(&self.consumers),
+            consumers: self.consumers.clone(),
             recycler: self.recycler.clone(),
         }
     }
@@ -222,6 +241,7 @@ impl Pipeline {
             return Err(PushError::Cancelled(message));
         }
         self.now = Some(now);
+        self.obey_all(now);
         if self.admit(&mut message) {
             return Ok(Pushed::Repeated);
         }
@@ -267,6 +287,7 @@ impl Pipeline {
             return Err(DispatchError::Cancelled(message));
         }
         self.now = Some(now);
+        self.obey_all(now);
         if self.admit(&mut message) {
             return Ok(None);
         }
@@ -284,7 +305,7 @@ impl Pipeline {
 
     /// Hands what windows became to the dispatcher. Merged views are market data: after a cancellation
     /// they go home.
-    fn publish_merged(&mut self, now: Instant) {
+    pub(crate) fn publish_merged(&mut self, now: Instant) {
         while let Some(merged) = self.merging.pop() {
             drop(self.dispatcher.publish(merged, now));
         }
@@ -311,15 +332,17 @@ impl Pipeline {
         false
     }
 
-    /// Does what time asks for: closes merge windows, and see [`Dispatcher::poll`].
+    /// Does what time and [`Control`]s ask for: closes merge windows, and see [`Dispatcher::poll`].
     pub fn poll(&mut self, now: Instant) {
         self.now = Some(now);
+        self.obey_all(now);
         self.merging.poll(now);
         self.publish_merged(now);
         self.dispatcher.poll(now);
     }
 
-    /// When [`poll`](Self::poll) next has to be called; `None` if nothing waits for time.
+    /// When [`poll`](Self::poll) next has to be called; `None` if nothing waits for time. Commands are
+    /// not foreseen: whoever is idle for long should poll now and then all the same.
     pub fn next_deadline(&self) -> Option<Instant> {
         [self.merging.next_deadline(), self.dispatcher.next_deadline()].into_iter().flatten().min()
     }
@@ -330,17 +353,32 @@ impl Pipeline {
         self.dispatcher.run_once()
     }
 
-    /// Makes a new routing version and raises every gate to it: market data that was routed before
-    /// and is still waiting is filtered from now on, critical messages come all the same. Answers
-    /// the version. Merge windows close first, as if their time was up: what they become is routed as
-    /// of before.
+    /// Runs one message of one consumer on this thread; false if there was none. As
+    /// [`run_once`](Self::run_once), for who wants to say in which order consumers take their turns.
+    pub fn run_consumer(&mut self, consumer: &str) -> bool {
+        let lane = self.consumers.lane(consumer);
+        lane.is_some_and(|lane| self.dispatcher.run_lane(lane))
+    }
+
+    /// Makes a new routing version and raises every gate to it, between two messages: market data that
+    /// was routed before and is still waiting is filtered from now on, critical messages come all the
+    /// same. Answers the version.
+    ///
+    /// Merge windows close first, as if their time was up, and what waits for order is let pass: all of
+    /// that is routed as of before, and so is filtered where it was not handled yet. Where the
+    /// [current state is kept](Builder::keep_current_state), consumers of books have the whole book in
+    /// place of the next delta.
+    ///
+    /// Costs one allocation, and one atomic operation a consumer.
     pub fn flip(&mut self) -> u64 {
         self.flush_merging();
         let version = self.routes().flip();
-        let consumers = known_to(&self.consumers);
-        for known in &*consumers {
-            known.gate.raise(version);
+        // What waits for order passes now, not with the next message; without a time that was told
+        // nothing waits.
+        if let Some(now) = self.now {
+            self.dispatcher.poll(now);
         }
+        self.consumers.raise_gates(version);
         version
     }
 
@@ -364,9 +402,10 @@ impl Pipeline {
         Running::start(self, capacity)
     }
 
-    /// Stops: takes no more, closes merge windows, delivers what waits until `limit` is over, joins
+    /// Stops: carries out the commands that wait, takes no more, closes merge windows, delivers what waits until `limit` is over, joins
     /// every thread, and says what is still out.
     pub fn shutdown(mut self, limit: Duration) -> End {
+        self.obey_all(self.now.unwrap_or_else(Instant::now));
         self.flush_merging();
         let stats = self.stats_source();
         let Self { dispatcher, recycler, .. } = self;
@@ -379,11 +418,6 @@ impl Pipeline {
             recycler,
         }
     }
-}
-
-/// Nothing panics while it is held.
-fn known_to(consumers: &Consumers) -> MutexGuard<'_, Vec<Known>> {
-    consumers.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What a followed message met with at a consumer.
@@ -405,7 +439,7 @@ pub(crate) struct StatsSource {
     pub(crate) repeated: Arc<Counter>,
     pub(crate) merges: MergeStatsHandles,
     pub(crate) routes: Routes<Market>,
-    consumers: Consumers,
+    pub(crate) consumers: Consumers,
     pub(crate) recycler: Recycler,
 }
 
@@ -413,19 +447,11 @@ impl StatsSource {
     pub(crate) fn read(&self) -> Stats {
         Stats {
             repeated: self.repeated.get(),
-            merges: self.merges.iter().map(|stats| stats()).collect(),
+            merges: self.merges.read(),
             dispatcher: self.routes.stats(),
-            consumers: self.consumers(),
+            consumers: self.consumers.stats(),
             pools: self.recycler.stats(),
         }
-    }
-
-    pub(crate) fn consumers(&self) -> Vec<ConsumerStats> {
-        let of = |known: &Known| ConsumerStats {
-            consumer: Arc::clone(&known.consumer),
-            stats: (known.stats)(),
-        };
-        known_to(&self.consumers).iter().map(of).collect()
     }
 }
 
@@ -479,3 +505,8 @@ impl fmt::Debug for PushError {
         f.write_str("Cancelled(..)")
     }
 }
+
+/// No consumer of this name is subscribed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no consumer `{0}` is subscribed")]
+pub struct UnknownConsumer(pub String);

@@ -8,49 +8,43 @@ use std::{
 use crossbeam_channel::{Receiver, Sender, bounded, select_biased};
 
 use meltica_consumer::Gate;
-use meltica_dispatcher::{Routes, Timings};
+use meltica_dispatcher::Timings;
 use meltica_recycler::Recycler;
 
 use crate::{
-    Consumer, End, Feed, Market, Message, Pipeline, Pools, PushError, Select, Stats, feed::State,
+    Control, End, Feed, Message, Pipeline, Pools, PushError, Stats, control::Order, feed::State,
     pipeline::StatsSource,
 };
 
-/// A pipeline on a thread of its own.
+/// A pipeline on a thread of its own. A pipeline without workers runs its consumers on that thread too.
 ///
 /// Dropped without a [`shutdown`](Self::shutdown), it stops at once: what waits is not delivered, and
 /// critical messages go to the dead-letter sink.
 pub struct Running {
     feed: Feed,
-    commands: Sender<Command>,
+    control: Control,
+    /// Says when to stop, and until when to deliver; without a limit, what waits is buried.
+    stop: Sender<Option<Duration>>,
     /// `None` once it was joined.
     core: Option<JoinHandle<Option<End>>>,
     pools: Pools,
-    recycler: Recycler,
     stats: StatsSource,
-}
-
-/// What the core thread is asked between two messages.
-enum Command {
-    Run(Box<dyn FnOnce(&mut Pipeline) + Send>),
-    /// Delivers until the limit, then ends; without one, buries what waits.
-    Stop(Option<Duration>),
 }
 
 impl Running {
     pub(crate) fn start(pipeline: Pipeline, capacity: usize) -> io::Result<Self> {
         assert!(capacity > 0, "a queue without room takes nothing");
         let (sender, messages) = bounded(capacity);
-        let (commands, asked) = bounded(16);
+        let (stop, stopped) = bounded(1);
         let state = Arc::new(State::default());
         let feed = Feed::new(sender, Arc::clone(&state));
         let pools = pipeline.pools().clone();
-        let recycler = pipeline.recycler().clone();
+        let control = pipeline.control();
         let stats = pipeline.stats_source();
         let core = thread::Builder::new()
             .name("meltica-core".to_owned())
-            .spawn(move || serve(pipeline, &messages, &asked, &state))?;
-        Ok(Self { feed, commands, core: Some(core), pools, recycler, stats })
+            .spawn(move || serve(pipeline, &messages, &stopped, &state))?;
+        Ok(Self { feed, control, stop, core: Some(core), pools, stats })
     }
 
     /// A way in.
@@ -65,12 +59,12 @@ impl Running {
 
     /// The owner of the pools.
     pub fn recycler(&self) -> &Recycler {
-        &self.recycler
+        &self.stats.recycler
     }
 
-    /// The routes, to be changed from this thread.
-    pub fn routes(&self) -> Routes<Market> {
-        self.stats.routes.clone()
+    /// A handle by which it is changed while it runs: consumers, merge rules, flips.
+    pub fn control(&self) -> Control {
+        self.control.clone()
     }
 
     #[cfg(feature = "telemetry")]
@@ -83,48 +77,19 @@ impl Running {
         self.stats.routes.timings()
     }
 
-    /// What has been done so far, as of between two messages. `None` if the core thread is gone.
-    pub fn stats(&self) -> Option<Stats> {
-        self.ask(|pipeline| pipeline.stats())
+    /// What has been done so far. Read while it goes on: a part may be ahead of its whole.
+    pub fn stats(&self) -> Stats {
+        self.stats.read()
     }
 
-    /// The gate of the consumer of this name.
+    /// The gate of the consumer of this name; the latest, if there were several. `None` if there
+    /// never was one.
     pub fn gate(&self, consumer: &str) -> Option<Gate> {
-        let name = consumer.to_owned();
-        self.ask(move |pipeline| pipeline.gate(&name)).flatten()
-    }
-
-    /// Flips between two messages: see [`Pipeline::flip`]. `None` if the core thread is gone.
-    pub fn flip(&self) -> Option<u64> {
-        self.ask(Pipeline::flip)
-    }
-
-    /// Adds a consumer: see [`Pipeline::subscribe`]. `None` if the core thread is gone.
-    pub fn subscribe(
-        &self,
-        consumer: Consumer,
-        selections: impl IntoIterator<Item = Select>,
-    ) -> Option<Result<meltica_dispatcher::LaneId, meltica_dispatcher::SubscribeError>> {
-        let selections: Vec<_> = selections.into_iter().collect();
-        self.ask(move |pipeline| pipeline.subscribe(consumer, selections))
-    }
-
-    fn ask<R: Send + 'static>(
-        &self,
-        question: impl FnOnce(&mut Pipeline) -> R + Send + 'static,
-    ) -> Option<R> {
-        let (answer, answered) = bounded(1);
-        let ask = move |pipeline: &mut Pipeline| {
-            // Whoever asked may be gone.
-            let _ = answer.send(question(pipeline));
-        };
-        self.commands.send(Command::Run(Box::new(ask))).ok()?;
-        answered.recv().ok()
+        self.stats.consumers.gate(consumer)
     }
 
     /// Stops: feeds are refused from now on, what they handed over is delivered until `limit` is
-    /// over, every thread is joined. `None` if the core thread panicked (then a
-    /// question asked of it did).
+    /// over, every thread is joined. `None` if the core thread panicked, which is a bug here.
     pub fn shutdown(mut self, limit: Duration) -> Option<End> {
         self.stop(Some(limit))
     }
@@ -132,7 +97,7 @@ impl Running {
     fn stop(&mut self, limit: Option<Duration>) -> Option<End> {
         let core = self.core.take()?;
         // The core thread may be gone already.
-        let _ = self.commands.send(Command::Stop(limit));
+        let _ = self.stop.send(limit);
         core.join().ok().flatten()
     }
 }
@@ -149,7 +114,8 @@ impl fmt::Debug for Running {
     }
 }
 
-/// How many messages are taken before the core thread looks for commands again.
+/// How many messages are taken before the core thread looks for commands and for the end again; without
+/// workers, also how many of each consumer's are run before it looks for messages.
 const BURST: usize = 64;
 /// A wait that a command or a message ends.
 const LONG: Duration = Duration::from_secs(3_600);
@@ -158,13 +124,14 @@ const LONG: Duration = Duration::from_secs(3_600);
 fn serve(
     mut pipeline: Pipeline,
     messages: &Receiver<Message>,
-    commands: &Receiver<Command>,
+    stopped: &Receiver<Option<Duration>>,
     state: &State,
 ) -> Option<End> {
     let mut refused = vec![];
+    let orders = pipeline.orders.receiver();
     let limit = loop {
         // A channel that tells the time would be allocated anew for each wait.
-        let pause = match pipeline.next_deadline() {
+        let mut pause = match pipeline.next_deadline() {
             Some(deadline) => {
                 let now = Instant::now();
                 if deadline <= now {
@@ -174,15 +141,17 @@ fn serve(
             }
             None => LONG,
         };
+        if (0..BURST).all(|_| pipeline.run_once()) {
+            pause = Duration::ZERO;
+        }
         select_biased! {
-            recv(commands) -> command => match command {
-                Ok(Command::Run(question)) => {
-                    question(&mut pipeline);
-                    pipeline.poll(Instant::now());
+            recv(stopped) -> limit => break limit.ok().flatten(),
+            recv(orders) -> order => {
+                if let Ok(order) = order {
+                    pipeline.orders.took();
+                    obey(&mut pipeline, order);
                 }
-                Ok(Command::Stop(limit)) => break limit,
-                Err(_) => break None,
-            },
+            }
             recv(messages) -> message => {
                 let burst = message.into_iter().chain(messages.try_iter()).take(BURST);
                 burst.for_each(|message| push(&mut pipeline, message, state, &mut refused));
@@ -199,10 +168,7 @@ fn serve(
     }
     messages.try_iter().for_each(|message| push(&mut pipeline, message, state, &mut refused));
     let Some(limit) = limit else {
-        for message in refused.iter().filter(|message| message.is_critical()) {
-            let trace = message.header().trace;
-            tracing::warn!(%trace, "a critical message came after the cancellation");
-        }
+        refused.into_iter().for_each(|message| pipeline.dispatcher.bury(message));
         // Dropping it buries what waits: critical messages go to the dead-letter sink.
         return None;
     };
@@ -216,5 +182,14 @@ fn push(pipeline: &mut Pipeline, message: Message, state: &State, refused: &mut 
     if let Err(PushError::Cancelled(message)) = pipeline.push(message, Instant::now()) {
         state.stop();
         refused.push(message);
+    }
+}
+
+/// After a cancellation nothing is obeyed any more: who asked is told that the pipeline has stopped.
+fn obey(pipeline: &mut Pipeline, order: Order) {
+    if !pipeline.is_cancelled() {
+        let now = Instant::now();
+        pipeline.obey(order, now);
+        pipeline.poll(now);
     }
 }

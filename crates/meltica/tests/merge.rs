@@ -295,7 +295,7 @@ fn a_window_that_a_flip_finds_open_is_routed_as_of_before() {
     let (mut pipeline, merged, _) = stepped(rule);
     let (pools, now) = (pipeline.pools().clone(), Instant::now());
     pipeline.push(pooled(&pools, top(1, 1, level("1", "1"), level("2", "1"))), now).unwrap();
-    let before = pipeline.routes().version();
+    let before = pipeline.version();
     pipeline.flip();
     pipeline.push(pooled(&pools, top(1, 2, level("1", "1"), level("2", "1"))), now).unwrap();
     pipeline.poll(now + Duration::from_secs(1));

@@ -287,8 +287,9 @@ fn a_late_consumer_starts_from_the_current_book_and_quote() {
     run_all(&mut pipeline);
     let expected = [(EventKind::BookSnapshot, 8), (EventKind::TopOfBook, 5)];
     assert_eq!(*state.lock().unwrap(), expected);
-    let lane = pipeline.stats().dispatcher.lanes[0].lane;
-    pipeline.routes().unsubscribe(lane).unwrap();
+    pipeline.unsubscribe("late").unwrap();
+    let unknown = pipeline.unsubscribe("late").unwrap_err();
+    assert_eq!(unknown.to_string(), "no consumer `late` is subscribed");
     let (_, consumer) = recorder("without");
     pipeline.subscribe(consumer, [Select::all()]).unwrap();
     assert_eq!(pipeline.stats().dispatcher.lanes.len(), 1);

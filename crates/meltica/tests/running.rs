@@ -6,7 +6,9 @@ use std::{
 };
 
 use meltica::{
-    Consumer, FeedError, Message, Pipeline, Pools, Select, dispatcher::Cancel, event::TraceId,
+    Consumer, FeedError, Message, Pipeline, Pools, Select,
+    dispatcher::Cancel,
+    event::{Topic, TraceId},
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -58,22 +60,27 @@ fn fr_011_what_feeds_hand_over_from_several_threads_is_all_delivered_before_the_
 }
 
 #[test]
-fn a_running_pipeline_answers_and_obeys_from_other_threads() {
+fn a_pipeline_without_workers_runs_its_consumers_on_the_core_thread() {
+    let (told, heard) = crossbeam_channel::bounded(1);
+    let note = move |delivery: &meltica::Delivery| {
+        let thread = std::thread::current().name().map(str::to_owned);
+        told.send((delivery.header().trace.0, thread)).expect("heard");
+    };
     let running = Pipeline::builder()
-        .keep_current_state(true)
-        .consumer(Consumer::new("a", |_| ()), [Select::all()])
+        .workers(0)
+        .consumer(Consumer::new("a", note), [Select::all()])
         .build()
         .unwrap()
         .spawn(8)
         .unwrap();
-    let version = running.flip().unwrap();
-    assert_eq!(running.gate("a").unwrap().version(), version);
-    let lane = running.subscribe(Consumer::new("b", |_| ()), [Select::all()]).unwrap().unwrap();
-    assert_eq!(running.stats().unwrap().dispatcher.lanes.len(), 2);
-    running.routes().unsubscribe(lane).unwrap();
+    for trace in 1..=200 {
+        running.feed().push(report(running.pools(), trace)).unwrap();
+        let heard = heard.recv_timeout(MINUTE).unwrap();
+        assert_eq!(heard, (trace, Some("meltica-core".to_owned())));
+    }
     assert_eq!(running.recycler().stats().len(), 5);
-    running.feed().try_push(report(running.pools(), 1)).unwrap();
-    drop(running);
+    let end = running.shutdown(MINUTE).unwrap();
+    assert!(end.is_clean());
 }
 
 #[test]
@@ -117,13 +124,13 @@ fn a_running_pipeline_that_is_dropped_buries_its_critical_messages() {
     let letters = Arc::new(Mutex::new(0));
     let mine = Arc::clone(&letters);
     let running = Pipeline::builder()
-        .workers(0)
-        .consumer(Consumer::new("a", |_| ()), [Select::all()])
+        .consumer(Consumer::new("a", |_| ()), [Select::all().topic(Topic::Executions)])
         .dead_letter_sink(move |_| *mine.lock().unwrap() += 1)
         .build()
         .unwrap()
         .spawn(8)
         .unwrap();
+    running.control().pause("a").unwrap().wait(MINUTE).unwrap().unwrap();
     for trace in 1..=4 {
         running.feed().push(report(running.pools(), trace)).unwrap();
     }
@@ -132,17 +139,32 @@ fn a_running_pipeline_that_is_dropped_buries_its_critical_messages() {
 }
 
 #[test]
+fn what_a_feed_handed_over_after_a_cancellation_is_buried_when_the_pipeline_is_dropped() {
+    let letters = Arc::new(Mutex::new(vec![]));
+    let mine = Arc::clone(&letters);
+    let cancel = Cancel::new();
+    let running = Pipeline::builder()
+        .cancel(cancel.clone())
+        .dead_letter_sink(move |letter| mine.lock().unwrap().push(letter.trace))
+        .build()
+        .unwrap()
+        .spawn(8)
+        .unwrap();
+    cancel.cancel();
+    running.feed().push(report(running.pools(), 9)).unwrap();
+    drop(running);
+    assert_eq!(*letters.lock().unwrap(), [9]);
+}
+
+#[test]
 fn a_full_queue_hands_the_message_back() {
     let (let_go, held) = crossbeam_channel::bounded::<()>(0);
-    let running = Pipeline::builder().workers(0).build().unwrap().spawn(1).unwrap();
-    // The core thread waits in a pattern until it is let go.
-    let slow = meltica::dispatcher::Route::matching(move |_: &meltica::Key| {
+    // The core thread waits in a consumer until it is let go.
+    let slow = Consumer::new("slow", move |_| {
         let _ = held.recv();
-        false
     });
-    let subscription =
-        meltica::dispatcher::Subscription::new("slow", |_: meltica::Delivery| ()).to(slow);
-    running.routes().subscribe(subscription).unwrap();
+    let pipeline = Pipeline::builder().workers(0).consumer(slow, [Select::all()]).build().unwrap();
+    let running = pipeline.spawn(1).unwrap();
     let feed = running.feed();
     let refused = loop {
         match feed.try_push(report(running.pools(), 1)) {

@@ -58,6 +58,16 @@ impl Metrics {
         self.source(move |scrape| stages::orchestrator(scrape, &rule, &read()))
     }
 
+    /// Orchestrators that come and go, each under the name of what it merges.
+    pub fn orchestrators(
+        self,
+        read: impl Fn() -> Vec<(Arc<str>, meltica_orchestrator::Stats)> + Send + Sync + 'static,
+    ) -> Self {
+        self.source(move |scrape| {
+            read().iter().for_each(|(rule, stats)| stages::orchestrator(scrape, rule, stats));
+        })
+    }
+
     /// A series of a family, under these values of its labels: what somebody else counts.
     ///
     /// # Panics
@@ -72,6 +82,26 @@ impl Metrics {
     ) -> Self {
         assert!(!matches!(family.kind, Kind::Histogram(_)), "{} is a histogram", family.name);
         self.add(family, labels, move || Value::Number(read()))
+    }
+
+    /// Series of a family that come and go: the values of its labels, and the number.
+    ///
+    /// # Panics
+    ///
+    /// If the family is a histogram; and when rendered, if there are not as many labels as it has.
+    pub fn numbers(
+        self,
+        family: &'static Family,
+        read: impl Fn() -> Vec<(Vec<String>, u64)> + Send + Sync + 'static,
+    ) -> Self {
+        assert!(!matches!(family.kind, Kind::Histogram(_)), "{} is a histogram", family.name);
+        self.source(move |scrape| {
+            for (labels, number) in read() {
+                assert_eq!(labels.len(), family.labels.len(), "{} has other labels", family.name);
+                let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
+                scrape.add(family, &labels, Value::Number(number));
+            }
+        })
     }
 
     /// A series of a family of histograms.

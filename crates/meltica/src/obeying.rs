@@ -1,0 +1,109 @@
+//! What the pipeline does with a command.
+
+use std::time::Instant;
+
+use meltica_event::{Control as Answer, Header, Text};
+
+use crate::{
+    Applied, Command, CommandError, Message, Pipeline, control::Order, pipeline::UnknownConsumer,
+};
+
+impl Pipeline {
+    /// Carries out the commands that wait. After a cancellation none is: it could not be answered.
+    #[inline]
+    pub(crate) fn obey_all(&mut self, now: Instant) {
+        while self.orders.is_waiting() && !self.is_cancelled() {
+            let Some(order) = self.orders.take() else { return };
+            self.obey(order, now);
+        }
+    }
+
+    /// Acknowledges a command, carries it out, and says what became of it.
+    pub(crate) fn obey(&mut self, order: Order, now: Instant) {
+        let Order { command, number, trace, answer } = order;
+        self.now = Some(now);
+        let name = Text::truncated(command.name());
+        let header = Header { trace, ..Header::default() };
+        self.answer(Answer::ack(header, number, name), now);
+        tracing::debug!(%trace, command = command.name(), "obeying");
+        let outcome = self.carry_out(command, now);
+        let detail = outcome.as_ref().map(|_| ()).map_err(reason);
+        self.answer(Answer::result(header, number, name, detail), now);
+        let applied = outcome.map(|()| Applied { version: self.version() });
+        // Whoever asked may not want to know.
+        let _ = answer.send(applied);
+    }
+
+    fn answer(&mut self, answer: Answer, now: Instant) {
+        let mut lease = self.pools().controls.lease_or_heap();
+        *lease = answer;
+        if let Err(refused) = self.dispatcher.publish(Message::from(lease), now) {
+            // Cancelled since it was asked for the last time.
+            self.dispatcher.bury(refused.into_message());
+        }
+    }
+
+    fn carry_out(&mut self, command: Command, now: Instant) -> Result<(), CommandError> {
+        let unknown = |consumer: &str| CommandError::UnknownConsumer { consumer: consumer.into() };
+        match command {
+            Command::Subscribe { consumer, selections, with_state } => {
+                self.add(consumer, selections, with_state).map_err(CommandError::Subscribe)
+            }
+            Command::Unsubscribe { consumer } => {
+                self.unsubscribe(&consumer).map_err(|UnknownConsumer(name)| unknown(&name))
+            }
+            Command::Reselect { consumer, selections } => {
+                let lane = self.consumers.lane(&consumer).ok_or_else(|| unknown(&consumer))?;
+                let routes = selections.into_iter().map(Into::into);
+                self.routes().reroute(lane, routes).map_err(|_| unknown(&consumer))
+            }
+            Command::SetMerge(rule) => {
+                let problem = self.merging.check(&rule).into_iter().next();
+                if let Some(problem) = problem {
+                    return Err(CommandError::MergeRule(problem));
+                }
+                self.close_windows_of(&rule.name, now);
+                self.merging.set(*rule);
+                Ok(())
+            }
+            Command::RemoveMerge { rule } => {
+                self.close_windows_of(&rule, now);
+                let was_there = self.merging.remove(&rule);
+                if was_there { Ok(()) } else { Err(CommandError::UnknownRule { rule }) }
+            }
+            Command::Flip => {
+                self.flip();
+                Ok(())
+            }
+            Command::SetMinVersion { consumer, version } => {
+                let next = self.version() + 1;
+                self.consumers.lane(&consumer).ok_or_else(|| unknown(&consumer))?;
+                let gate = self.consumers.gate(&consumer).ok_or_else(|| unknown(&consumer))?;
+                if version > next {
+                    return Err(CommandError::VersionAhead { version, next });
+                }
+                gate.set(version);
+                Ok(())
+            }
+            Command::Pause { consumer } => {
+                let lane = self.consumers.lane(&consumer).ok_or_else(|| unknown(&consumer))?;
+                self.routes().pause(lane).map(drop).map_err(|_| unknown(&consumer))
+            }
+            Command::Resume { consumer } => {
+                let lane = self.consumers.lane(&consumer).ok_or_else(|| unknown(&consumer))?;
+                self.routes().resume(lane).map(drop).map_err(|_| unknown(&consumer))
+            }
+        }
+    }
+
+    /// What the windows of a rule become is routed as of before the change.
+    fn close_windows_of(&mut self, rule: &str, now: Instant) {
+        self.merging.flush_rule(rule);
+        self.publish_merged(now);
+    }
+}
+
+/// As much of it as an answer has room for.
+fn reason(error: &CommandError) -> Text<96> {
+    Text::truncated(&error.to_string())
+}
