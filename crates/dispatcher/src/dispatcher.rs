@@ -42,8 +42,8 @@ pub struct Dispatcher<P: Protocol> {
     resolved: HashMap<P::Key, Box<[usize]>>,
     order: Sequencer<P>,
     state: Option<CurrentState<P>>,
-    /// Lanes that missed a conflatable message of a stream, or will since it is from before a flip, and
-    /// are to have its whole state in place of the next delta; empty unless the state is kept.
+    /// Lanes that missed a conflatable message of a stream, and are to have its whole state in place of
+    /// the next; empty unless the state is kept.
     behind: HashSet<(LaneId, P::Key)>,
     /// What the sequencer lets pass, on its way to be routed; empty between calls.
     ready: VecDeque<P::Message>,
@@ -302,9 +302,8 @@ impl<P: Protocol> Dispatcher<P> {
             taking.map(|(index, _)| index).collect()
         });
         let class = P::class(&message);
-        if let Some(state) = &mut self.state {
-            state.note(&message, class);
-        }
+        let renewed =
+            self.state.as_mut().is_some_and(|state| state.note(&message, class, topology.flips));
         let counts = &self.shared.counts;
         let stream = P::stream(&message);
         let mut watch = Watch::joined(join);
@@ -313,9 +312,10 @@ impl<P: Protocol> Dispatcher<P> {
                 .now
                 .map(|at| Probe { at, fan_out: self.shared.sinks.fan_outs.begin(at, lanes.len()) });
         }
-        // Only a conflatable message can be replaced by the state that it is part of.
+        // Only a conflatable message can be replaced by the state that it is part of: where the lane
+        // missed an earlier one, or may have filtered it since a flip made it stale.
         let is_behind = |behind: &HashSet<_>, lane: &Lane<P>| {
-            class == Class::Conflatable && !behind.is_empty() && behind.contains(&(lane.id, stream))
+            renewed || (class == Class::Conflatable && behind.contains(&(lane.id, stream)))
         };
         match &**lanes {
             [] => counts.unrouted.add(1),
@@ -327,18 +327,15 @@ impl<P: Protocol> Dispatcher<P> {
                 counts.routed.add(1);
                 for index in several {
                     let lane = &topology.lanes[*index].lane;
-                    let was_behind = is_behind(&self.behind, lane);
                     let whole = match &self.state {
-                        Some(state) if was_behind => state.of(&stream),
+                        Some(state) if is_behind(&self.behind, lane) => state.of(&stream),
                         _ => None,
                     };
                     match P::duplicate(whole.unwrap_or(&message), class) {
                         Some(mut duplicate) => {
                             if whole.is_some() {
-                                P::stamp(&mut duplicate, topology.version);
-                            }
-                            if whole.is_some() || (was_behind && P::starts_state(&message)) {
                                 self.behind.remove(&(lane.id, stream));
+                                P::stamp(&mut duplicate, topology.version);
                             }
                             lane.push(duplicate, class, stream, watch);
                         }
@@ -368,8 +365,7 @@ impl<P: Protocol> Dispatcher<P> {
             return;
         }
         let newest = Arc::clone(newest);
-        let flipped = self.topology.flips != newest.flips;
-        if flipped {
+        if self.topology.flips != newest.flips {
             // What waits for order was published before the flip, and is routed as it was then.
             self.order.release_all(&mut self.ready);
             self.route_ready(None);
@@ -382,13 +378,6 @@ impl<P: Protocol> Dispatcher<P> {
             self.behind.retain(|(lane, _)| self.topology.lanes.iter().any(|r| r.lane.id == *lane));
         }
         let Some(state) = &self.state else { return };
-        if flipped {
-            for message in state.with_deltas() {
-                let (key, stream) = (P::key(message), P::stream(message));
-                let lanes = self.topology.lanes.iter().filter(|routed| routed.takes(&key));
-                self.behind.extend(lanes.map(|routed| (routed.lane.id, stream)));
-            }
-        }
         if same_lanes {
             return;
         }

@@ -8,7 +8,9 @@ use std::{
 use crate::{Protocol, Sequence};
 
 pub(crate) struct Sequencer<P: Protocol> {
-    streams: HashMap<P::Key, Stream<P::Message>>,
+    index: HashMap<P::Key, usize>,
+    /// In order of each stream's first message, which is the order in which gaps are given up together.
+    streams: Vec<Stream<P::Message>>,
     gap_wait: Duration,
     gap_capacity: usize,
     /// Not after the first moment at which some stream's gap is given up; `None` without gaps.
@@ -49,7 +51,8 @@ pub(crate) enum Accepted {
 impl<P: Protocol> Sequencer<P> {
     pub(crate) fn new(gap_wait: Duration, gap_capacity: usize) -> Self {
         Self {
-            streams: HashMap::new(),
+            index: HashMap::new(),
+            streams: vec![],
             gap_wait,
             gap_capacity,
             next_deadline: None,
@@ -72,12 +75,13 @@ impl<P: Protocol> Sequencer<P> {
             }
             Sequence::Monotone(n) | Sequence::Dense(n) | Sequence::Rebase(n) => n,
         };
-        let Some(stream) = self.streams.get_mut(&P::stream(&message)) else {
-            let new = Stream { last: number, pending: BTreeMap::new(), gap_since: None };
-            self.streams.insert(P::stream(&message), new);
+        let Some(index) = self.index.get(&P::stream(&message)) else {
+            self.index.insert(P::stream(&message), self.streams.len());
+            self.streams.push(Stream { last: number, pending: BTreeMap::new(), gap_since: None });
             ready.push_back(message);
             return Accepted::Passed(ready.len() - 1);
         };
+        let stream = &mut self.streams[*index];
         match sequence {
             Sequence::Rebase(_) => {
                 // What waited belongs before the new beginning.
@@ -130,7 +134,7 @@ impl<P: Protocol> Sequencer<P> {
             return;
         }
         self.next_deadline = None;
-        for stream in self.streams.values_mut() {
+        for stream in &mut self.streams {
             if stream.deadline(self.gap_wait).is_some_and(|deadline| now >= deadline) {
                 stream.release_gap(now, &mut self.counts, ready);
             }
@@ -141,7 +145,7 @@ impl<P: Protocol> Sequencer<P> {
     /// Gives up every gap: at a shutdown, or a flip.
     pub(crate) fn release_all(&mut self, ready: &mut VecDeque<P::Message>) {
         self.next_deadline = None;
-        for stream in self.streams.values_mut() {
+        for stream in &mut self.streams {
             stream.release_all(&mut self.counts, ready);
         }
     }

@@ -13,8 +13,8 @@ pub(crate) struct CurrentState<P: Protocol> {
 
 struct Stream<P: Protocol> {
     state: Option<P::Message>,
-    /// Whether some of its messages say nothing without what came before.
-    has_deltas: bool,
+    /// How many flips there had been at its last message.
+    flips: u64,
 }
 
 impl<P: Protocol> CurrentState<P> {
@@ -22,21 +22,23 @@ impl<P: Protocol> CurrentState<P> {
         Self { index: HashMap::new(), streams: vec![] }
     }
 
-    /// Takes note of a message that is about to be delivered.
-    pub(crate) fn note(&mut self, message: &P::Message, class: Class) {
+    /// Takes note of a message that is about to be delivered. Answers whether it is the first of its
+    /// stream after a flip and says nothing without what came before, which may have been filtered.
+    pub(crate) fn note(&mut self, message: &P::Message, class: Class, flips: u64) -> bool {
         if class != Class::Conflatable {
-            return;
+            return false;
         }
         let index = *self.index.entry(P::stream(message)).or_insert_with(|| {
-            self.streams.push(Stream { state: None, has_deltas: false });
+            self.streams.push(Stream { state: None, flips });
             self.streams.len() - 1
         });
-        let Stream { state: held, has_deltas, .. } = &mut self.streams[index];
-        *has_deltas |= !P::starts_state(message);
+        let Stream { state: held, flips: before } = &mut self.streams[index];
+        let is_first = std::mem::replace(before, flips) != flips;
         match (held.as_mut(), P::duplicate(message, class)) {
             (Some(held), Some(newer)) => P::conflate(held, newer),
             (_, newer) => *held = newer.filter(P::starts_state),
         }
+        is_first && !P::starts_state(message)
     }
 
     /// The state of one stream, if it is known.
@@ -47,11 +49,5 @@ impl<P: Protocol> CurrentState<P> {
     /// The state of every stream, oldest stream first.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &P::Message> + '_ {
         self.streams.iter().filter_map(|stream| stream.state.as_ref())
-    }
-
-    /// The state, where it is known, of the streams of which a part is worth nothing.
-    pub(crate) fn with_deltas(&self) -> impl Iterator<Item = &P::Message> + '_ {
-        let known = self.streams.iter().filter(|stream| stream.has_deltas);
-        known.filter_map(|stream| stream.state.as_ref())
     }
 }

@@ -58,6 +58,23 @@ fn after_a_flip_a_consumer_of_deltas_starts_again_from_the_whole_state() {
 }
 
 #[test]
+fn a_stream_that_had_no_delta_before_the_flip_is_whole_after_it_all_the_same() {
+    let mut dispatcher = stepped().keep_current_state(true).build().unwrap();
+    let routes = dispatcher.routes();
+    let (seen, handler) = recorder();
+    routes.subscribe(Subscription::new("a", handler).to(Route::All)).unwrap();
+    let now = Instant::now();
+    dispatcher.publish(message(1, Class::Conflatable, 1), now).unwrap();
+    routes.flip();
+    for number in [2, 3] {
+        let delta = Message { is_delta: true, ..message(1, Class::Conflatable, number) };
+        dispatcher.publish(delta, now).unwrap();
+    }
+    run_all(&mut dispatcher);
+    assert_eq!(numbers(&seen), [vec![1], vec![1, 2], vec![3]]);
+}
+
+#[test]
 fn what_was_folded_into_a_filtered_message_is_told_as_dropped() {
     let mut dispatcher = stepped().lane_capacity(1).build().unwrap();
     let told = Arc::new(Mutex::new(vec![]));

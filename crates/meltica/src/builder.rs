@@ -109,6 +109,12 @@ impl Builder {
         self
     }
 
+    /// How many messages of a dense stream may wait for a missing one. By default 200.
+    pub fn gap_capacity(mut self, messages: usize) -> Self {
+        self.dispatcher = self.dispatcher.gap_capacity(messages);
+        self
+    }
+
     /// Whether consumers that subscribe later may ask for the current state first. By default not.
     pub fn keep_current_state(mut self, keep: bool) -> Self {
         self.keeps_state = keep;
