@@ -265,7 +265,11 @@ impl<P: Protocol> Dispatcher<P> {
             Accepted::Passed(place) => {
                 Published::Routed { lanes: self.route_ready(Some((place, join))) }
             }
-            Accepted::Held => Published::Held,
+            Accepted::Held => {
+                // It may have been one too many, so that others had to go on without what they waited for.
+                self.route_ready(None);
+                Published::Held
+            }
             Accepted::Late => Published::Late,
         };
         self.count_order();

@@ -236,3 +236,14 @@ proptest! {
         prop_assert_eq!(dispatcher.next_deadline(), None);
     }
 }
+
+#[test]
+fn what_goes_on_for_want_of_room_goes_on_at_once_also_when_the_last_to_come_still_waits() {
+    let (mut dispatcher, seen) = dispatcher();
+    let now = Instant::now();
+    for number in [1, 3, 7, 6] {
+        send(&mut dispatcher, Sequence::Dense(number), now);
+    }
+    assert_eq!(send(&mut dispatcher, Sequence::Dense(9), now), Published::Held);
+    assert_eq!(numbers(&seen), [[1], [3]]);
+}
