@@ -48,6 +48,7 @@ const ARROWS: &[(u8, &str, &[&str])] = &[
         "meltica-gateway",
         &["meltica", "meltica-telemetry", "meltica-venue", "meltica-venue-binance"],
     ),
+    (4, "meltica-simulation", &["meltica"]),
     (4, "meltica-benches", ANYTHING),
     (4, "xtask", &[]),
 ];
@@ -57,7 +58,7 @@ const ARROWS: &[(u8, &str, &[&str])] = &[
 const ANYTHING: &[&str] = &["*"];
 
 /// Nothing depends on these, not even in a test.
-const TOPS: &[&str] = &["meltica-gateway", "meltica-benches", "xtask"];
+const TOPS: &[&str] = &["meltica-gateway", "meltica-simulation", "meltica-benches", "xtask"];
 
 /// Says where the workspace and [`ARROWS`] differ.
 pub(crate) fn check(metadata: &Metadata) -> Vec<String> {

@@ -1,7 +1,7 @@
 //! The steps of `cargo xtask ci`, and those that are a single call of Cargo.
 
 use crate::{
-    arrows, bans, coverage, examples, failure::Failure, packages, quickstart, step::Step,
+    arrows, bans, coverage, examples, failure::Failure, packages, planted, quickstart, step::Step,
     third_party, tools, workspace::Workspace,
 };
 
@@ -15,6 +15,11 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "self-test", what: "each check of xtask bites", run: self_test },
     Step { name: "test", what: "unit and integration tests pass", run: test },
     Step { name: "coverage", what: "tests reach 90 % of each crate's lines", run: coverage::step },
+    Step {
+        name: "planted",
+        what: "the simulation finds each bug that is planted",
+        run: planted::step,
+    },
     Step { name: "doc-test", what: "examples in the docs compile and pass", run: doc_test },
     Step { name: "doc", what: "the docs build without a warning", run: doc },
     Step { name: "examples", what: "every example runs to its end", run: examples::step },

@@ -6,12 +6,13 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::{failure::Failure, step::Step, tools::rustc, workspace::Workspace};
+use crate::{failure::Failure, simulate, step::Step, tools::rustc, workspace::Workspace};
 
 pub(crate) const STEPS: &[Step] = &[
     Step { name: "loom", what: "no interleaving breaks the recycler's models", run: loom },
     Step { name: "address", what: "the recycler's tests under address sanitizer", run: address },
     Step { name: "leak", what: "the recycler's tests under leak sanitizer", run: leak },
+    Step { name: "simulation", what: "a hundred thousand seeds", run: simulate::step },
     Step { name: "debug-cost", what: "what debug mode costs while it is off", run: debug_cost },
     Step { name: "mutants", what: "tests notice what is changed in the recycler", run: mutants },
 ];

@@ -97,6 +97,7 @@ const PACKAGES: &[(&str, &str, &[&str])] = &[
     ("crates/meltica", "meltica", &["meltica-recycler", "meltica-event"]),
     ("crates/venue-binance", "meltica-venue-binance", &["meltica-venue"]),
     ("crates/gateway", "meltica-gateway", &["meltica", "meltica-venue-binance"]),
+    ("crates/simulation", "meltica-simulation", &["meltica"]),
     ("benches", "meltica-benches", &["meltica", "meltica-recycler", "meltica-dispatcher"]),
     ("xtask", "xtask", &[]),
 ];

@@ -12,8 +12,10 @@ mod failure;
 #[cfg(test)]
 mod fixture;
 mod packages;
+mod planted;
 mod quickstart;
 mod scope;
+mod simulate;
 mod step;
 mod third_party;
 mod tokens;
@@ -26,8 +28,17 @@ use self::{step::Step, workspace::Workspace};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [command] = arguments.as_slice() else { return refuse() };
     let workspace = Workspace::ours();
+    if let ["simulate", ..] = arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        return match simulate::with(&workspace, &arguments[1..]) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(failure) => {
+                eprintln!("{failure}");
+                ExitCode::FAILURE
+            }
+        };
+    }
+    let [command] = arguments.as_slice() else { return refuse() };
     match command.as_str() {
         "help" | "--help" | "-h" => {
             print!("{}", usage());
@@ -54,6 +65,7 @@ fn usage() -> String {
     for Step { name, what, .. } in ci::STEPS {
         line(name, what);
     }
+    line("simulate", "a hundred thousand seeds; with --seed N one of them, with --help what else");
     line("deep", "what takes longer than CI may:");
     for Step { name, what, .. } in deep::STEPS {
         line(&format!("  {name}"), what);

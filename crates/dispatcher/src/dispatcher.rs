@@ -42,7 +42,7 @@ pub struct Dispatcher<P: Protocol> {
     resolved: HashMap<P::Key, Box<[usize]>>,
     order: Sequencer<P>,
     state: Option<CurrentState<P>>,
-    /// Lanes that missed a conflatable message of a stream, and are to have its whole state in place of
+    /// Lanes that missed a conflatable message of a stream, or filtered one, and are to have its whole state in place of
     /// the next; empty unless the state is kept.
     behind: HashSet<(LaneId, P::Key)>,
     /// What the sequencer lets pass, on its way to be routed; empty between calls.
@@ -308,6 +308,12 @@ impl<P: Protocol> Dispatcher<P> {
         let class = P::class(&message);
         let renewed =
             self.state.as_mut().is_some_and(|state| state.note(&message, class, topology.flips));
+        if self.state.is_some() {
+            for index in lanes.iter() {
+                let lane = &topology.lanes[*index].lane;
+                self.behind.extend(lane.take_lost().into_iter().map(|stream| (lane.id, stream)));
+            }
+        }
         let counts = &self.shared.counts;
         let stream = P::stream(&message);
         let mut watch = Watch::joined(join);
@@ -375,15 +381,21 @@ impl<P: Protocol> Dispatcher<P> {
             self.route_ready(None);
             self.count_order();
         }
-        let same_lanes = Arc::ptr_eq(&self.topology.lanes, &newest.lanes);
-        self.topology = newest;
-        if !same_lanes {
-            self.resolved.clear();
-            self.behind.retain(|(lane, _)| self.topology.lanes.iter().any(|r| r.lane.id == *lane));
-        }
-        let Some(state) = &self.state else { return };
-        if same_lanes {
+        let before = std::mem::replace(&mut self.topology, newest);
+        if Arc::ptr_eq(&before.lanes, &self.topology.lanes) {
             return;
+        }
+        self.resolved.clear();
+        self.behind.retain(|(lane, _)| self.topology.lanes.iter().any(|r| r.lane.id == *lane));
+        let Some(state) = &self.state else { return };
+        for routed in self.topology.lanes.iter() {
+            let is_it = |old: &&Routed<P>| old.lane.id == routed.lane.id;
+            let Some(old) = before.lanes.iter().find(is_it) else { continue };
+            if !Arc::ptr_eq(&old.routes, &routed.routes) {
+                let keys = state.iter().map(|message| (P::key(message), P::stream(message)));
+                let new = keys.filter(|(key, _)| routed.takes(key) && !old.takes(key));
+                self.behind.extend(new.map(|(_, stream)| (routed.lane.id, stream)));
+            }
         }
         let new = |routed: &&Routed<P>| routed.lane.take_wants_state();
         for routed in self.topology.lanes.iter().filter(new) {
@@ -452,7 +464,7 @@ impl<P: Protocol> Dispatcher<P> {
             lanes: last
                 .lanes
                 .iter()
-                .map(|routed| Routed { lane: Arc::clone(&routed.lane), routes: vec![] })
+                .map(|routed| Routed { lane: Arc::clone(&routed.lane), routes: Arc::new([]) })
                 .collect(),
         });
         Shutdown { undelivered, stuck }

@@ -1,4 +1,5 @@
 use std::{
+    collections::HashSet,
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
@@ -53,6 +54,10 @@ pub(crate) struct Lane<P: Protocol> {
     handler: Mutex<Option<Handler<P>>>,
     /// It asked for the current state and has not had it.
     wants_state: AtomicBool,
+    /// Conflatable messages of these streams were filtered: what follows them may be worth nothing
+    /// alone. The flag is a hint for whoever does not hold the lock.
+    lost: Mutex<HashSet<P::Key>>,
+    has_lost: AtomicBool,
     sinks: Arc<Sinks<P>>,
     counts: LaneCounts,
     /// Unless nothing is measured.
@@ -115,6 +120,8 @@ impl<P: Protocol> Lane<P> {
             wake: Condvar::new(),
             handler: Mutex::new(Some(handler)),
             wants_state: AtomicBool::new(wants_state),
+            lost: Mutex::default(),
+            has_lost: AtomicBool::new(false),
             sinks,
             counts: LaneCounts::default(),
             times: timed.then(LaneTimes::default),
@@ -124,6 +131,16 @@ impl<P: Protocol> Lane<P> {
     /// Whether the current state is to be sent to it first; says so once.
     pub(crate) fn take_wants_state(&self) -> bool {
         self.wants_state.load(Relaxed) && self.wants_state.swap(false, Relaxed)
+    }
+
+    /// The streams of which a conflatable message was filtered since the last time.
+    pub(crate) fn take_lost(&self) -> HashSet<P::Key> {
+        if !self.has_lost.load(Relaxed) {
+            return HashSet::new();
+        }
+        let mut lost = lock(&self.lost);
+        self.has_lost.store(false, Relaxed);
+        std::mem::take(&mut *lost)
     }
 
     /// Puts a message where it waits for the handler.
@@ -319,6 +336,11 @@ impl<P: Protocol> Lane<P> {
         drop(slot);
         if matches!(outcome, Outcome::Filtered) && class != Class::Critical {
             lock(&self.queue).backlog.untold(stream, skipped);
+        }
+        if matches!(outcome, Outcome::Filtered) && class == Class::Conflatable {
+            let mut lost = lock(&self.lost);
+            lost.insert(stream);
+            self.has_lost.store(true, Relaxed);
         }
         // Whatever is dropped may panic: first what must not be lost, then whoever waits.
         let (letter, rest) = match dead {

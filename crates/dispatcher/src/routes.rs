@@ -80,7 +80,7 @@ impl<P: Protocol> Routes<P> {
                 workers.push(worker);
             }
             let mut lanes = current.lanes.to_vec();
-            let routes = routes.take().unwrap_or_default();
+            let routes = routes.take().unwrap_or_default().into();
             lanes.push(Routed { lane: Arc::clone(&lane), routes });
             Ok(current.with(lanes))
         });
@@ -115,7 +115,8 @@ impl<P: Protocol> Routes<P> {
     }
 
     /// Gives a lane other routes, without disturbing what waits in it. With none at all it gets
-    /// nothing new, and keeps its place.
+    /// nothing new, and keeps its place. Where the current state is kept, it has the whole state in place
+    /// of the next message of each conflatable stream that is new to it, or that it has missed a part of.
     ///
     /// # Errors
     ///
@@ -126,12 +127,12 @@ impl<P: Protocol> Routes<P> {
         routes: impl IntoIterator<Item = Route<P::Key>>,
     ) -> Result<(), UnknownLane> {
         // Collected here: what the caller's iterator does must not be done under the lock.
-        let routes: Vec<_> = routes.into_iter().collect();
+        let routes: Arc<[_]> = routes.into_iter().collect();
         self.edit(|current, _| {
             let mut lanes = current.lanes.to_vec();
             let routed =
                 lanes.iter_mut().find(|routed| routed.lane.id == lane).ok_or(UnknownLane(lane))?;
-            routed.routes.clone_from(&routes);
+            routed.routes = Arc::clone(&routes);
             Ok(current.with(lanes))
         })
     }

@@ -62,7 +62,7 @@ impl<P: Protocol> Topology<P> {
 
 pub(crate) struct Routed<P: Protocol> {
     pub(crate) lane: Arc<Lane<P>>,
-    pub(crate) routes: Vec<Route<P::Key>>,
+    pub(crate) routes: Arc<[Route<P::Key>]>,
 }
 
 impl<P: Protocol> Routed<P> {
@@ -73,6 +73,6 @@ impl<P: Protocol> Routed<P> {
 
 impl<P: Protocol> Clone for Routed<P> {
     fn clone(&self) -> Self {
-        Self { lane: Arc::clone(&self.lane), routes: self.routes.clone() }
+        Self { lane: Arc::clone(&self.lane), routes: Arc::clone(&self.routes) }
     }
 }

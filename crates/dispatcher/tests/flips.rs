@@ -94,3 +94,27 @@ fn what_was_folded_into_a_filtered_message_is_told_as_dropped() {
     let told: Vec<_> = told.lock().unwrap().iter().map(|s| (s.folded, s.dropped)).collect();
     assert_eq!(told, [(2, 0), (0, 3)]);
 }
+
+#[test]
+fn who_filtered_a_part_of_a_stream_starts_again_from_its_whole_state() {
+    let mut dispatcher = stepped().keep_current_state(true).build().unwrap();
+    let (seen, mut handler) = recorder();
+    let mut shut = true;
+    let handler = move |delivery: Delivery<Message>| -> Verdict<Message, String> {
+        if delivery.is_delta && std::mem::take(&mut shut) {
+            return Verdict::Filtered;
+        }
+        handler(delivery);
+        Verdict::Handled
+    };
+    dispatcher.routes().subscribe(Subscription::new("a", handler).to(Route::All)).unwrap();
+    let now = Instant::now();
+    dispatcher.publish(message(1, Class::Conflatable, 1), now).unwrap();
+    for number in [2, 3, 4] {
+        let delta = Message { is_delta: true, ..message(1, Class::Conflatable, number) };
+        dispatcher.publish(delta, now).unwrap();
+        run_all(&mut dispatcher);
+    }
+    assert_eq!(numbers(&seen), [vec![1], vec![1, 2, 3], vec![4]]);
+    assert_eq!(seen.lock().unwrap()[1].skipped.dropped, 1);
+}

@@ -1,13 +1,14 @@
 use std::{
+    collections::VecDeque,
     fmt,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use meltica_dispatcher::SubscribeError;
 use meltica_event::TraceId;
@@ -46,17 +47,33 @@ const TRACES: u64 = 1 << 63;
 /// ```
 #[derive(Clone)]
 pub struct Control {
-    sender: Sender<Order>,
-    sent: Arc<Sent>,
+    desk: Arc<Desk>,
+    /// Wakes a pipeline that sleeps.
+    wake: Sender<()>,
 }
 
-/// How many commands there were.
+/// Where commands lie until they are obeyed.
 #[derive(Default)]
-struct Sent {
-    /// Commands that were given a number.
-    numbered: AtomicU64,
-    /// Of these, those that lie in the queue or did.
+struct Desk {
+    queue: Mutex<Queue>,
+    /// How many have lain there, for a look without the lock.
     queued: AtomicU64,
+}
+
+#[derive(Default)]
+struct Queue {
+    orders: VecDeque<Order>,
+    /// How many were given a number.
+    numbered: u64,
+    /// The pipeline is gone.
+    closed: bool,
+}
+
+impl Desk {
+    /// Nothing panics while it is held.
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What a pipeline can be told.
@@ -136,10 +153,10 @@ impl Command {
 
 impl Control {
     pub(crate) fn new() -> (Self, Orders) {
-        let (sender, receiver) = bounded(QUEUE);
-        let sent = Arc::<Sent>::default();
-        let orders = Orders { receiver, sent: Arc::clone(&sent), taken: 0 };
-        (Self { sender, sent }, orders)
+        let (wake, woken) = bounded(1);
+        let desk = Arc::<Desk>::default();
+        let orders = Orders { desk: Arc::clone(&desk), woken, taken: 0 };
+        (Self { desk, wake }, orders)
     }
 
     /// Sends a command, and returns at once.
@@ -148,18 +165,22 @@ impl Control {
     ///
     /// [`ControlError`] hands the command back.
     pub fn send(&self, command: Command) -> Result<Pending, ControlError> {
-        // Relaxed: only its being another number matters.
-        let number = self.sent.numbered.fetch_add(1, Ordering::Relaxed) + 1;
-        let trace = TraceId(TRACES | number);
         let (answer, answered) = bounded(1);
-        self.sender.try_send(Order { command, number, trace, answer }).map_err(|refused| {
-            match refused {
-                TrySendError::Full(order) => ControlError::Full(Box::new(order.command)),
-                TrySendError::Disconnected(order) => ControlError::Stopped(Box::new(order.command)),
-            }
-        })?;
-        // Release, with the Acquire in `Orders::is_waiting`: who sees it finds the order.
-        self.sent.queued.fetch_add(1, Ordering::Release);
+        let mut queue = self.desk.lock();
+        if queue.closed {
+            return Err(ControlError::Stopped(Box::new(command)));
+        }
+        if queue.orders.len() >= QUEUE {
+            return Err(ControlError::Full(Box::new(command)));
+        }
+        queue.numbered += 1;
+        let (number, trace) = (queue.numbered, TraceId(TRACES | queue.numbered));
+        queue.orders.push_back(Order { command, number, trace, answer });
+        // Relaxed: who sees it takes the lock, and finds the order.
+        self.desk.queued.fetch_add(1, Ordering::Relaxed);
+        drop(queue);
+        // If there is a call to wake up already, that will do.
+        let _ = self.wake.try_send(());
         Ok(Pending { command: number, trace, answered })
     }
 
@@ -261,7 +282,8 @@ impl Control {
 
 impl fmt::Debug for Control {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Control").field("waiting", &self.sender.len()).finish_non_exhaustive()
+        let waiting = self.desk.lock().orders.len();
+        f.debug_struct("Control").field("waiting", &waiting).finish_non_exhaustive()
     }
 }
 
@@ -351,7 +373,7 @@ pub enum CommandError {
         /// The most there can be.
         next: u64,
     },
-    /// The pipeline stopped before it came to the command.
+    /// The pipeline stopped, or was cancelled, before it came to the command.
     #[error("the pipeline has stopped")]
     Stopped,
 }
@@ -364,36 +386,42 @@ pub(crate) struct Order {
     pub(crate) answer: Sender<Result<Applied, CommandError>>,
 }
 
-/// Where the pipeline finds its commands.
+/// Where the pipeline finds its commands. Dropped, it answers those that are left.
 pub(crate) struct Orders {
-    receiver: Receiver<Order>,
-    sent: Arc<Sent>,
+    desk: Arc<Desk>,
+    woken: Receiver<()>,
     taken: u64,
 }
 
 impl Orders {
-    /// Whether there is a command, at the price of one load.
+    /// Whether there is a command, at the price of one load. One that is sent at this moment may be
+    /// seen a message later.
     #[inline]
     pub(crate) fn is_waiting(&self) -> bool {
-        self.sent.queued.load(Ordering::Acquire) != self.taken
+        self.desk.queued.load(Ordering::Relaxed) != self.taken
     }
 
     /// The next command.
     pub(crate) fn take(&mut self) -> Option<Order> {
-        let order = self.receiver.try_recv().ok()?;
-        self.took();
+        let order = self.desk.lock().orders.pop_front()?;
+        self.taken += 1;
         Some(order)
     }
 
-    /// Somebody who waited for it has taken one from the [`receiver`](Self::receiver).
-    pub(crate) fn took(&mut self) {
-        // May run ahead of `queued` for a moment: then there seems to be one, which is looked for in
-        // vain.
-        self.taken += 1;
-    }
-
     /// For who sleeps until there is a command.
-    pub(crate) fn receiver(&self) -> Receiver<Order> {
-        self.receiver.clone()
+    pub(crate) fn woken(&self) -> Receiver<()> {
+        self.woken.clone()
+    }
+}
+
+impl Drop for Orders {
+    fn drop(&mut self) {
+        let left = {
+            let mut queue = self.desk.lock();
+            queue.closed = true;
+            std::mem::take(&mut queue.orders)
+        };
+        // Outside of the lock: what is in a command is not ours. Who waits hears of it by its drop.
+        drop(left);
     }
 }

@@ -9,17 +9,20 @@ use crate::{
 };
 
 impl Pipeline {
-    /// Carries out the commands that wait. After a cancellation none is: it could not be answered.
+    /// Carries out the commands that wait. After a cancellation none is: it could not be answered but to
+    /// who waits for it.
     #[inline]
     pub(crate) fn obey_all(&mut self, now: Instant) {
-        while self.orders.is_waiting() && !self.is_cancelled() {
+        while self.orders.is_waiting() {
             let Some(order) = self.orders.take() else { return };
-            self.obey(order, now);
+            if !self.is_cancelled() {
+                self.obey(order, now);
+            }
         }
     }
 
     /// Acknowledges a command, carries it out, and says what became of it.
-    pub(crate) fn obey(&mut self, order: Order, now: Instant) {
+    fn obey(&mut self, order: Order, now: Instant) {
         let Order { command, number, trace, answer } = order;
         self.now = Some(now);
         let name = Text::truncated(command.name());

@@ -500,6 +500,14 @@ pub enum PushError {
     Cancelled(Message),
 }
 
+impl PushError {
+    /// The message.
+    pub fn into_message(self) -> Message {
+        let Self::Cancelled(message) = self;
+        message
+    }
+}
+
 impl fmt::Debug for PushError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Cancelled(..)")

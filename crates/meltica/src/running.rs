@@ -12,7 +12,7 @@ use meltica_dispatcher::Timings;
 use meltica_recycler::Recycler;
 
 use crate::{
-    Control, End, Feed, Message, Pipeline, Pools, PushError, Stats, control::Order, feed::State,
+    Control, End, Feed, Message, Pipeline, Pools, PushError, Stats, feed::State,
     pipeline::StatsSource,
 };
 
@@ -128,7 +128,7 @@ fn serve(
     state: &State,
 ) -> Option<End> {
     let mut refused = vec![];
-    let orders = pipeline.orders.receiver();
+    let woken = pipeline.orders.woken();
     let limit = loop {
         // A channel that tells the time would be allocated anew for each wait.
         let mut pause = match pipeline.next_deadline() {
@@ -146,12 +146,7 @@ fn serve(
         }
         select_biased! {
             recv(stopped) -> limit => break limit.ok().flatten(),
-            recv(orders) -> order => {
-                if let Ok(order) = order {
-                    pipeline.orders.took();
-                    obey(&mut pipeline, order);
-                }
-            }
+            recv(woken) -> _ => pipeline.poll(Instant::now()),
             recv(messages) -> message => {
                 let burst = message.into_iter().chain(messages.try_iter()).take(BURST);
                 burst.for_each(|message| push(&mut pipeline, message, state, &mut refused));
@@ -182,14 +177,5 @@ fn push(pipeline: &mut Pipeline, message: Message, state: &State, refused: &mut 
     if let Err(PushError::Cancelled(message)) = pipeline.push(message, Instant::now()) {
         state.stop();
         refused.push(message);
-    }
-}
-
-/// After a cancellation nothing is obeyed any more: who asked is told that the pipeline has stopped.
-fn obey(pipeline: &mut Pipeline, order: Order) {
-    if !pipeline.is_cancelled() {
-        let now = Instant::now();
-        pipeline.obey(order, now);
-        pipeline.poll(now);
     }
 }

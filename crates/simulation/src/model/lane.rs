@@ -1,0 +1,423 @@
+//! What one consumer should see, and whether what it saw is that.
+//!
+//! The model does not say which messages give way when a consumer lags: that is the dispatcher's to
+//! choose, within bounds. It knows every message that the consumer should have had, and asks of each one
+//! that it saw: is it the next of its stream, or has exactly what lies between been told? Had all of
+//! that a reason to give way? Is its effect in what was delivered, where it is said to be?
+
+use std::collections::{HashMap, VecDeque};
+
+use meltica::{
+    Key,
+    dispatcher::Class,
+    event::{EventKind, TraceId},
+};
+
+use crate::{
+    body::{Body, BookBody},
+    plan::{Member, Mood, Policy, Want},
+    world::Entry,
+};
+
+/// What is wrong, in words.
+pub(crate) type Wrong = String;
+
+pub(crate) struct Lane {
+    pub(crate) member: Member,
+    pub(crate) generation: u64,
+    capacity: usize,
+    pub(crate) gate: u64,
+    pub(crate) paused: bool,
+    /// Whether the publisher has seen that it is there.
+    pub(crate) begun: bool,
+    pub(crate) wants_state: bool,
+    failures: u32,
+    /// All that it should have, in the order in which that was routed.
+    items: Vec<Item>,
+    streams: HashMap<Key, Stream>,
+    /// Of the items, the critical ones that it has not had.
+    critical: VecDeque<usize>,
+    /// Of the items, those of which nobody knows whether they were sent.
+    optional: usize,
+    /// How many it has taken, whatever it made of them.
+    pub(crate) taken: u64,
+}
+
+struct Item {
+    body: Body,
+    /// The whole book of the stream after it.
+    book: Option<BookBody>,
+    /// It has to come whole.
+    whole: bool,
+    /// The consumer did not want the stream for a while before it.
+    again: bool,
+    optional: bool,
+    /// Why it may be missing: nothing to duplicate it with, pushed out by newer ones, or filtered.
+    may_go: bool,
+    /// Why it may be folded into what was there.
+    may_fold: bool,
+}
+
+#[derive(Default)]
+struct Stream {
+    /// Its items, and how many of them are over.
+    items: Vec<usize>,
+    over: usize,
+    /// The next item is the first after the consumer did not want the stream for a while; and it has to
+    /// come whole.
+    again: Option<bool>,
+    /// The book as the consumer has it; `None` before it has a whole one, or when it has lost a part.
+    book: Option<BookBody>,
+}
+
+/// What comes with an item.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Around {
+    pub(crate) book: Option<BookBody>,
+    pub(crate) whole: bool,
+    pub(crate) optional: bool,
+    pub(crate) may_miss: bool,
+}
+
+/// What became of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    pub(crate) failed: bool,
+    /// It failed on a critical message, and handed that back.
+    pub(crate) dead: bool,
+}
+
+impl Lane {
+    pub(crate) fn new(member: Member, generation: u64, capacity: usize) -> Self {
+        Self {
+            wants_state: member.with_state,
+            member,
+            generation,
+            capacity,
+            gate: 0,
+            paused: false,
+            begun: false,
+            failures: 0,
+            items: vec![],
+            streams: HashMap::new(),
+            critical: VecDeque::new(),
+            optional: 0,
+            taken: 0,
+        }
+    }
+
+    pub(crate) fn takes(&self, key: &Key) -> bool {
+        self.member.wants.iter().any(|want| want.takes(key))
+    }
+
+    /// It wants something else from now on. These streams have a book.
+    pub(crate) fn reselect(&mut self, wants: Vec<Want>, books: &[Key], keeps_state: bool) {
+        let before: Vec<_> = books.iter().map(|key| self.takes(key)).collect();
+        self.member.wants = wants;
+        for (key, took) in books.iter().zip(before) {
+            if self.takes(key) && !took {
+                self.streams.entry(*key).or_default().again = Some(keeps_state);
+            }
+        }
+    }
+
+    /// How many messages it was sent, at least and at most.
+    pub(crate) fn published(&self) -> (u64, u64) {
+        ((self.items.len() - self.optional) as u64, self.items.len() as u64)
+    }
+
+    fn quarantined(&self) -> bool {
+        matches!(self.member.policy, Policy::Quarantine(after) if self.failures >= after)
+    }
+
+    pub(crate) fn stopped(&self) -> bool {
+        matches!(self.member.policy, Policy::Stop(after) if self.failures >= after)
+    }
+
+    /// It should have this one.
+    pub(crate) fn expect(&mut self, body: Body, around: Around) {
+        let index = self.items.len();
+        let (class, key) = (body.class(), body.key());
+        let stale = body.header().routing_version < self.gate || self.quarantined();
+        let Around { book, whole, optional, may_miss } = around;
+        self.optional += usize::from(optional);
+        let full = class != Class::Critical && self.waiting(class) >= self.capacity;
+        if class == Class::Sequential && full {
+            // The oldest has to go; which that is depends on what went before.
+            self.each_waiting(|item| item.may_go |= item.body.class() == Class::Sequential);
+        }
+        let again = match self.streams.get_mut(&key) {
+            Some(stream) if class != Class::Critical => stream.again.take(),
+            _ => None,
+        };
+        self.items.push(Item {
+            whole: whole || again == Some(true),
+            again: again.is_some(),
+            body,
+            book,
+            optional,
+            may_go: stale || may_miss,
+            may_fold: full && class == Class::Conflatable,
+        });
+        if class == Class::Critical {
+            self.critical.push_back(index);
+        } else {
+            self.streams.entry(key).or_default().items.push(index);
+        }
+    }
+
+    /// How many of a class it has not had. What was folded counts too, until that is told.
+    fn waiting(&self, class: Class) -> usize {
+        let streams = self.streams.values().filter(|stream| {
+            stream.items.last().is_some_and(|index| self.items[*index].body.class() == class)
+        });
+        streams.map(|stream| stream.items.len() - stream.over).sum()
+    }
+
+    fn each_waiting(&mut self, mut change: impl FnMut(&mut Item)) {
+        for stream in self.streams.values() {
+            for index in &stream.items[stream.over..] {
+                change(&mut self.items[*index]);
+            }
+        }
+    }
+
+    /// Its gate moves.
+    pub(crate) fn set_gate(&mut self, version: u64) {
+        self.gate = version;
+        self.each_waiting(|item| item.may_go |= item.body.header().routing_version < version);
+    }
+
+    /// Its handler was entered.
+    pub(crate) fn enter(&mut self, entry: &Entry) -> Result<Outcome, Wrong> {
+        self.taken += 1;
+        if self.paused {
+            return Err("it was entered while paused".into());
+        }
+        if self.stopped() {
+            return Err("it was entered after it had stopped".into());
+        }
+        let critical = entry.seen.class() == Class::Critical;
+        if critical {
+            self.enter_critical(entry)?;
+        } else {
+            self.enter_market(entry)?;
+        }
+        let failed = matches!(entry.mood, Mood::Fails | Mood::Panics);
+        self.failures = if failed { self.failures + 1 } else { 0 };
+        if self.quarantined() {
+            self.each_waiting(|item| item.may_go = true);
+        }
+        Ok(Outcome { failed, dead: failed && critical && !self.member.owning })
+    }
+
+    fn enter_critical(&mut self, entry: &Entry) -> Result<(), Wrong> {
+        let Some(index) = self.critical.pop_front() else {
+            return Err("a critical message came that should not, or came again".into());
+        };
+        let expected = &self.items[index].body;
+        if *expected != entry.seen {
+            return Err(format!("the next critical message is {expected:?}"));
+        }
+        if entry.skipped != (0, 0) {
+            return Err("critical messages were skipped".into());
+        }
+        Ok(())
+    }
+
+    fn enter_market(&mut self, entry: &Entry) -> Result<(), Wrong> {
+        let (seen, (folded, dropped)) = (&entry.seen, entry.skipped);
+        let header = *seen.header();
+        if self.quarantined() {
+            return Err("market data came while in quarantine".into());
+        }
+        if header.routing_version < self.gate {
+            return Err(format!("it is stale: the gate is at {}", self.gate));
+        }
+        let Some(stream) = self.streams.get_mut(&seen.key()) else {
+            return Err("it should have nothing of this stream".into());
+        };
+        let of_trace = |index: &usize| self.items[*index].body.header().trace == header.trace;
+        let Some(gap) = stream.items[stream.over..].iter().position(of_trace) else {
+            return Err("it should not come, or came again, or out of order".into());
+        };
+        let between: Vec<usize> = stream.items[stream.over..stream.over + gap].to_vec();
+        let at = stream.items[stream.over + gap];
+        stream.over += gap + 1;
+        if self.critical.front().is_some_and(|critical| *critical < at) {
+            return Err("it came before a critical message that was published before it".into());
+        }
+
+        let optional = between.iter().filter(|index| self.items[**index].optional).count();
+        let told = (folded + dropped) as usize;
+        if told > gap || told < gap - optional {
+            return Err(format!("{gap} were skipped, and {told} are told"));
+        }
+        let (mut may_drop, mut may_fold) = (0, usize::from(self.items[at].may_fold));
+        let mut before_goes = false;
+        for index in &between {
+            let item = &self.items[*index];
+            // What was folded into something that had to go went with it.
+            before_goes = item.may_go || (item.may_fold && before_goes);
+            may_drop += usize::from(before_goes);
+            may_fold += usize::from(item.may_fold);
+        }
+        if dropped as usize > may_drop {
+            return Err(format!("{dropped} were dropped, and {may_drop} had a reason to be"));
+        }
+        if folded as usize > may_fold {
+            return Err(format!("{folded} were folded, and {may_fold} had a reason to be"));
+        }
+        let group: Vec<&Item> =
+            between.iter().chain([&at]).map(|index| &self.items[*index]).collect();
+        self.check_version(&group, (folded, dropped), seen)?;
+        let expected = &self.items[at];
+        let (Body::Book(seen), Body::Book(_)) = (seen, &expected.body) else {
+            if expected.body != *seen {
+                return Err(format!("it should be {:?}", expected.body));
+            }
+            return Ok(());
+        };
+        check_book(&group, (folded, dropped), seen)?;
+        let again = group.iter().any(|item| item.again);
+        let whole = expected.book.clone();
+        let stream = self.streams.get_mut(&entry.seen.key()).expect("it was there");
+        if seen.is_whole() {
+            stream.book = Some(seen.clone());
+        } else if dropped > 0 || again {
+            stream.book = None;
+        } else if let Some(book) = &mut stream.book {
+            book.fold(seen);
+        }
+        match (&stream.book, whole) {
+            (Some(book), Some(whole)) if book.levels != whole.levels => {
+                Err(format!("its book is {:?} where it is {:?}", book.levels, whole.levels))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What was folded together counts as routed when one of its parts was, and not after the newest.
+    fn check_version(
+        &self,
+        group: &[&Item],
+        (folded, dropped): (u64, u64),
+        seen: &Body,
+    ) -> Result<(), Wrong> {
+        let version = seen.header().routing_version;
+        let newest = group.last().expect("the item itself").body.header().routing_version;
+        let of_part = group.iter().any(|item| item.body.header().routing_version == version);
+        let stale = |item: &&Item| item.body.header().routing_version < self.gate;
+        let is_delta = seen.header().kind == EventKind::BookDelta;
+        if is_delta && dropped == 0 && group.iter().any(stale) {
+            return Err(format!("a part of it is stale: the gate is at {}", self.gate));
+        }
+        let is_book = matches!(seen, Body::Book(_));
+        if version == newest || (is_book && folded > 0 && of_part) {
+            return Ok(());
+        }
+        Err(format!("it was routed under version {newest}, and says {version}"))
+    }
+
+    /// So many market data were filtered.
+    pub(crate) fn filtered(&mut self, count: u64) -> Result<(), Wrong> {
+        self.taken += count;
+        let mut candidates = 0;
+        self.each_waiting(|item| candidates += u64::from(item.may_go || item.may_fold));
+        // What the last delivery of a stream has told is over, and was filtered before it.
+        if count > 0 && candidates == 0 && self.gate == 0 && self.member.policy == Policy::CarryOn {
+            return Err(format!("{count} were filtered, and none had to be"));
+        }
+        Ok(())
+    }
+
+    /// So many messages were refused, these critical ones among them.
+    pub(crate) fn refused(&mut self, count: u64, critical: &[TraceId]) -> Result<(), Wrong> {
+        self.taken += count;
+        if count > 0 && !self.stopped() {
+            return Err("it refused a message, and has not stopped".into());
+        }
+        for trace in critical {
+            let next = self.critical.pop_front().map(|at| self.items[at].body.header().trace);
+            if next != Some(*trace) {
+                return Err(format!("{trace} was refused where {next:?} was next"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The critical messages that it has not had, in order, are not its any more.
+    pub(crate) fn leave(&mut self) -> Vec<Body> {
+        let left = std::mem::take(&mut self.critical);
+        left.into_iter().map(|index| self.items[index].body.clone()).collect()
+    }
+
+    /// Nothing waits for it: so it has had all that it should.
+    pub(crate) fn is_served(&self) -> Result<(), Wrong> {
+        if let Some(index) = self.critical.front() {
+            return Err(format!("it never got {:?}", self.items[*index].body));
+        }
+        if self.stopped() {
+            return Ok(());
+        }
+        for stream in self.streams.values() {
+            let mut before_goes = false;
+            for index in &stream.items[stream.over..] {
+                let item = &self.items[*index];
+                before_goes = item.may_go || item.optional || (item.may_fold && before_goes);
+                if !before_goes {
+                    return Err(format!("it never got {:?}, nor anything newer", item.body));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A market message was handed back at the end: it must be one that it had not had.
+    pub(crate) fn is_waiting(&self, body: &Body) -> bool {
+        let Some(stream) = self.streams.get(&body.key()) else { return false };
+        let mut waiting = stream.items[stream.over..].iter();
+        waiting.any(|index| self.items[*index].body.header().trace == body.header().trace)
+    }
+}
+
+fn check_book(group: &[&Item], told: (u64, u64), seen: &BookBody) -> Result<(), Wrong> {
+    // Unless that one was filtered itself.
+    let due = |item: &&Item| item.whole && !(told.1 > 0 && item.may_go);
+    if group.iter().any(due) && !seen.is_whole() {
+        return Err("after the flip it should have come whole".into());
+    }
+    let newest = group.last().expect("the item itself");
+    let Body::Book(last) = &newest.body else { return Ok(()) };
+    if seen.header.sequence != last.header.sequence {
+        return Err(format!("its sequence should be {}", last.header.sequence));
+    }
+    if seen.header.kind == EventKind::MergedBook {
+        return if newest.body == Body::Book(seen.clone()) {
+            Ok(())
+        } else {
+            Err(format!("it should be {last:?}"))
+        };
+    }
+    if let (true, Some(book)) = (seen.is_whole(), &newest.book) {
+        // In place of a delta the whole book may come: then it must be that.
+        return if seen.levels == book.levels {
+            Ok(())
+        } else {
+            Err(format!("the whole book is {:?}", book.levels))
+        };
+    }
+    if told.1 > 0 {
+        return Ok(());
+    }
+    let mut parts = group.iter().filter_map(|item| match &item.body {
+        Body::Book(book) => Some(book),
+        _ => None,
+    });
+    let mut folded = parts.next().expect("the item itself").clone();
+    parts.for_each(|part| folded.fold(part));
+    if (folded.is_whole(), &folded.levels) != (seen.is_whole(), &seen.levels) {
+        return Err(format!("folded, it should say {folded:?}"));
+    }
+    Ok(())
+}

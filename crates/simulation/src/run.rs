@@ -1,0 +1,316 @@
+//! One run of a plan, or of a part of it: the pipeline and the model side by side.
+
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
+};
+
+use meltica::{
+    Pushed,
+    dispatcher::Class,
+    event::{EventKind, TraceId},
+};
+
+use crate::{
+    body::Body,
+    model::{Model, Wrong},
+    plan::{End, Hoard, Mood, NAMES, Order, Plan, Step},
+    world::{Log, Over, World},
+};
+
+/// Where the pipeline and the model differed.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// The step after which that was seen; `None` at the beginning or the end.
+    pub step: Option<usize>,
+    /// How.
+    pub what: String,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.step {
+            Some(step) => write!(f, "after step {step}: {}", self.what),
+            None => write!(f, "at the beginning or the end: {}", self.what),
+        }
+    }
+}
+
+/// What came about in a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Tally {
+    /// Messages that handlers were entered with.
+    pub deliveries: u64,
+    /// Of these, critical ones.
+    pub critical: u64,
+    /// Of these, merged ones.
+    pub merged: u64,
+    /// Messages that were told as folded.
+    pub folded: u64,
+    /// Messages that were told as dropped.
+    pub dropped: u64,
+    /// Failures of handlers, panics included.
+    pub failures: u64,
+    /// Commands that were answered.
+    pub commands: u64,
+    /// Of these, refused.
+    pub refusals: u64,
+}
+
+impl Tally {
+    /// Adds up.
+    pub fn add(&mut self, other: &Self) {
+        self.deliveries += other.deliveries;
+        self.critical += other.critical;
+        self.merged += other.merged;
+        self.folded += other.folded;
+        self.dropped += other.dropped;
+        self.failures += other.failures;
+        self.commands += other.commands;
+        self.refusals += other.refusals;
+    }
+
+    fn note(&mut self, log: &Log) {
+        for entry in &log.entries {
+            self.deliveries += 1;
+            self.critical += u64::from(entry.seen.class() == Class::Critical);
+            let kind = entry.seen.header().kind;
+            self.merged += u64::from(matches!(kind, EventKind::Merged | EventKind::MergedBook));
+            self.folded += entry.skipped.0;
+            self.dropped += entry.skipped.1;
+            self.failures += u64::from(matches!(entry.mood, Mood::Fails | Mood::Panics));
+        }
+        self.commands += log.answers.len() as u64;
+        let refused = log.answers.iter().filter(|answer| answer.applied.is_none());
+        self.refusals += refused.count() as u64;
+    }
+}
+
+/// Runs the steps of these numbers, in order.
+///
+/// # Errors
+///
+/// [`Failure`] for the first difference; a panic of the pipeline's is one.
+pub fn run(plan: &Plan, steps: &[usize]) -> Result<Tally, Failure> {
+    let mut at = None;
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        let mut run = Run::new(plan)?;
+        for index in steps {
+            at = Some(*index);
+            run.step(&plan.steps[*index], TraceId(*index as u64 + 1))?;
+        }
+        at = None;
+        run.end(plan.end)
+    }));
+    outcome
+        .unwrap_or_else(|payload| Err(said(&*payload)))
+        .map_err(|what| Failure { step: at, what })
+}
+
+fn said(payload: &(dyn std::any::Any + Send)) -> Wrong {
+    let text = payload.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| payload.downcast_ref::<&str>().copied());
+    format!("a panic: {}", text.unwrap_or("without words"))
+}
+
+struct Run {
+    world: World,
+    model: Model,
+    tally: Tally,
+}
+
+impl Run {
+    fn new(plan: &Plan) -> Result<Self, Wrong> {
+        let world = World::new(&plan.settings).map_err(|error| error.to_string())?;
+        let model = Model::new(&plan.settings);
+        let mut run = Self { world, model, tally: Tally::default() };
+        for member in &plan.settings.members {
+            run.carry_out(&Order::Subscribe(member.clone()))?;
+        }
+        run.compare()?;
+        Ok(run)
+    }
+
+    fn step(&mut self, step: &Step, trace: TraceId) -> Result<(), Wrong> {
+        if self.model.will_unsubscribe() && takes_commands(step) {
+            // What comes home in the midst of a step would be a question of what came first.
+            self.set_hoard(Hoard::default());
+        }
+        match step {
+            Step::Push(item) => self.push(Body::of(item, trace))?,
+            Step::Dispatch(item) => self.dispatch(Body::of(item, trace))?,
+            Step::Pass(ms) => {
+                self.world.pass(*ms);
+                self.model.pass(*ms);
+            }
+            Step::Run(name, messages) => {
+                for _ in 0..*messages {
+                    let ran = self.world.run(*name);
+                    if self.model.has(*name) {
+                        self.model.refresh();
+                    }
+                    self.model_runs();
+                    self.compare()?;
+                    if !ran {
+                        self.model.was_idle(*name)?;
+                        break;
+                    }
+                }
+            }
+            Step::RunAll => self.run_all()?,
+            Step::Mood(name, moods) => self.world.set_moods(*name, moods),
+            Step::Send(order) => self.send(order),
+            Step::Do(order) => self.carry_out(order)?,
+            Step::Hoard(hoard) => self.set_hoard(*hoard),
+            Step::Release => self.set_hoard(Hoard::default()),
+        }
+        self.compare()?;
+        self.world.top_up();
+        Ok(())
+    }
+
+    fn push(&mut self, body: Body) -> Result<(), Wrong> {
+        let pushed = self.world.push(&body);
+        let Ok(pushed) = pushed else { return Err("it was not taken".into()) };
+        let told = self.world.told();
+        let expected = self.model.push(body, &told, false)?;
+        if pushed != expected {
+            return Err(format!("it was {pushed:?} where {expected:?} should be"));
+        }
+        self.absorb_with(&told)
+    }
+
+    fn dispatch(&mut self, body: Body) -> Result<(), Wrong> {
+        let pushed = self.world.dispatch(&body)?;
+        let told = self.world.told();
+        let expected = match self.model.push(body, &told, true)? {
+            Pushed::Repeated | Pushed::Windowed => None,
+            pushed => Some(pushed),
+        };
+        if pushed != expected {
+            return Err(format!("it was {pushed:?} where {expected:?} should be"));
+        }
+        self.model_runs();
+        self.absorb_with(&told)
+    }
+
+    /// Consumers ran: they may have sent commands.
+    fn model_runs(&mut self) {
+        for sent in self.world.sent_inside() {
+            self.model.send(sent);
+        }
+    }
+
+    fn run_all(&mut self) -> Result<(), Wrong> {
+        self.world.run_all();
+        self.model.refresh();
+        self.model_runs();
+        self.compare()?;
+        (0..NAMES.len()).try_for_each(|name| self.model.was_idle(name))
+    }
+
+    fn send(&mut self, order: &Order) {
+        let sent = self.world.send(order);
+        self.model.send(sent);
+    }
+
+    fn carry_out(&mut self, order: &Order) -> Result<(), Wrong> {
+        let Some((generation, done)) = self.world.carry_out(order) else {
+            self.send(order);
+            return Ok(());
+        };
+        let expected = self.model.carry_out(order.clone(), generation).is_ok();
+        if done == expected { Ok(()) } else { Err(format!("done: {done}; {expected} should be")) }
+    }
+
+    fn set_hoard(&mut self, hoard: Hoard) {
+        self.world.set_hoard(hoard);
+        self.model.set_hoard(hoard);
+    }
+
+    fn compare(&mut self) -> Result<(), Wrong> {
+        let told = self.world.told();
+        self.absorb_with(&told)
+    }
+
+    fn absorb_with(&mut self, told: &crate::world::Told) -> Result<(), Wrong> {
+        let log = self.world.log();
+        self.tally.note(&log);
+        self.model.absorb(log, told)
+    }
+
+    fn end(mut self, end: End) -> Result<Tally, Wrong> {
+        self.set_hoard(Hoard::default());
+        let long = Duration::from_secs(60);
+        let over = match end {
+            End::Settle => {
+                for name in 0..NAMES.len() {
+                    self.world.set_moods(name, &[]);
+                    self.send(&Order::Resume(name));
+                }
+                self.world.poll();
+                self.model.poll();
+                self.compare()?;
+                self.run_all()?;
+                self.model.stop();
+                self.world.shutdown(long)
+            }
+            End::Deliver => {
+                self.model.stop();
+                self.world.shutdown(long)
+            }
+            End::AtOnce => {
+                self.model.stop();
+                self.world.shutdown(Duration::ZERO)
+            }
+            End::Cancel => {
+                self.world.cancel();
+                self.model.cancel();
+                let body = Body::Execution(meltica::event::ExecReport::blank());
+                match self.world.push(&body) {
+                    Ok(pushed) => return Err(format!("after the cancellation it was {pushed:?}")),
+                    Err(message) if Body::seen(&message) != body => {
+                        return Err("another message was handed back".into());
+                    }
+                    Err(_) => {}
+                }
+                self.model.stop();
+                self.world.shutdown(long)
+            }
+            End::Drop => {
+                self.model.drop_all();
+                let over = self.world.drop_it();
+                return finish(self.model, self.tally, over, end);
+            }
+        };
+        finish(self.model, self.tally, over, end)
+    }
+}
+
+/// Whether commands that were sent are carried out in it.
+fn takes_commands(step: &Step) -> bool {
+    matches!(step, Step::Push(_) | Step::Dispatch(_) | Step::Pass(_))
+}
+
+fn finish(mut model: Model, mut tally: Tally, over: Over, end: End) -> Result<Tally, Wrong> {
+    let Over { log, told, undelivered, left_behind, leaked, stopped } = over;
+    tally.note(&log);
+    if end == End::Settle && !undelivered.is_empty() {
+        return Err(format!("all had settled, and {undelivered:?} was not delivered"));
+    }
+    if matches!(end, End::AtOnce | End::Cancel | End::Drop) && !log.entries.is_empty() {
+        return Err(format!("nothing more should be delivered, and {:?} was", log.entries));
+    }
+    let inside = log.entries.iter().filter(|entry| entry.sends()).count();
+    model.end(log, &told, &undelivered, end == End::Drop)?;
+    let waiting = model.waiting_commands() + inside;
+    if stopped != waiting {
+        return Err(format!("{stopped} commands say that it has stopped, of {waiting}"));
+    }
+    if left_behind > 0 || leaked > 0 {
+        return Err(format!("{leaked} objects are still out, {left_behind} left behind"));
+    }
+    Ok(tally)
+}

@@ -1,0 +1,231 @@
+//! The planted bugs. In `wrong`, `PLANTED` is true when the bug is switched on.
+
+pub(crate) struct Bug {
+    pub(crate) name: &'static str,
+    pub(crate) what: &'static str,
+    pub(crate) file: &'static str,
+    /// The code as it is, once in the file.
+    pub(crate) right: &'static str,
+    /// The code that stands there instead: the same, unless the bug is switched on.
+    pub(crate) wrong: &'static str,
+}
+
+pub(crate) const BUGS: &[Bug] = &[
+    Bug {
+        name: "gate-forgets-critical",
+        what: "the gate filters critical messages too",
+        file: "crates/consumer/src/consumer.rs",
+        right: "if !critical && (applies ||",
+        wrong: "if (PLANTED || !critical) && (applies ||",
+    },
+    Bug {
+        name: "panic-loses-the-message",
+        what: "a critical message that a handler failed on does not reach the dead-letter sink",
+        file: "crates/consumer/src/consumer.rs",
+        right: "Outcome::Failed { fault: self.fault(trace, failure), message }",
+        wrong: "Outcome::Failed {
+                fault: self.fault(trace, failure),
+                message: if PLANTED { None } else { message },
+            }",
+    },
+    Bug {
+        name: "panic-loses-the-next",
+        what: "a failure costs the lane its next message",
+        file: "crates/dispatcher/src/lane.rs",
+        right: "        self.report(watch, outcome, ran);\n        drop(rest);",
+        wrong: "        if matches!(outcome, Outcome::Failed(_)) && PLANTED {
+            drop(lock(&self.queue).backlog.pop());
+        }
+        self.report(watch, outcome, ran);
+        drop(rest);",
+    },
+    Bug {
+        name: "conflation-replaces-deltas",
+        what: "a delta is replaced by the newer one instead of folded into it",
+        file: "crates/meltica/src/market.rs",
+        right: "if newer.header.kind == EventKind::BookDelta =>",
+        wrong: "if newer.header.kind == EventKind::BookDelta && !PLANTED =>",
+    },
+    Bug {
+        name: "conflation-keeps-the-older",
+        what: "of two quotes the older one stays",
+        file: "crates/meltica/src/market.rs",
+        right: "(held, newer) => *held = newer,",
+        wrong: "(held, newer) => {
+                if !PLANTED {
+                    *held = newer;
+                }
+            }",
+    },
+    Bug {
+        name: "fold-passes-the-gate",
+        what: "a fold of stale and fresh deltas counts as fresh",
+        file: "crates/meltica/src/market.rs",
+        right: "held.header.routing_version = version;",
+        wrong: "if !PLANTED {
+                    held.header.routing_version = version;
+                }",
+    },
+    Bug {
+        name: "displaced-leaks",
+        what: "a trade that has to go does not go home",
+        file: "crates/dispatcher/src/lane.rs",
+        right: "        drop(displaced);\n",
+        wrong: "        if PLANTED {
+            std::mem::forget(displaced);
+        } else {
+            drop(displaced);
+        }\n",
+    },
+    Bug {
+        name: "flip-stamps-late",
+        what: "what waits for order when a flip comes is stamped as of after it",
+        file: "crates/dispatcher/src/dispatcher.rs",
+        right: "        let topology = &self.topology;\n        P::stamp(&mut message, topology.version);",
+        wrong: "        let topology = &self.topology;
+        let version = if PLANTED { self.newest.load().version } else { topology.version };
+        P::stamp(&mut message, version);",
+    },
+    Bug {
+        name: "flip-forgets-what-waits",
+        what: "what waits for order when a flip comes goes on waiting",
+        file: "crates/dispatcher/src/dispatcher.rs",
+        right: "if self.topology.flips != newest.flips {",
+        wrong: "if self.topology.flips != newest.flips && !PLANTED {",
+    },
+    Bug {
+        name: "flip-sends-parts",
+        what: "after a flip a consumer of deltas goes on with parts",
+        file: "crates/dispatcher/src/dispatcher.rs",
+        right: "renewed || (class == Class::Conflatable",
+        wrong: "(renewed && !PLANTED) || (class == Class::Conflatable",
+    },
+    Bug {
+        name: "flip-leaves-gates",
+        what: "gates do not rise with a flip",
+        file: "crates/meltica/src/pipeline.rs",
+        right: "self.consumers.raise_gates(version);",
+        wrong: "if !PLANTED {
+            self.consumers.raise_gates(version);
+        }",
+    },
+    Bug {
+        name: "flip-leaves-windows",
+        what: "a flip leaves merge windows open",
+        file: "crates/meltica/src/pipeline.rs",
+        right: "        self.flush_merging();\n        let version = self.routes().flip();",
+        wrong: "        if !PLANTED {
+            self.flush_merging();
+        }
+        let version = self.routes().flip();",
+    },
+    Bug {
+        name: "spill-out-of-order",
+        what: "critical messages that wait are delivered last first",
+        file: "crates/dispatcher/src/backlog.rs",
+        right: "self.critical.push_back(entry);",
+        wrong: "if PLANTED {
+                    self.critical.push_front(entry);
+                } else {
+                    self.critical.push_back(entry);
+                }",
+    },
+    Bug {
+        name: "market-before-critical",
+        what: "market data overtakes a critical message that was published before it",
+        file: "crates/dispatcher/src/backlog.rs",
+        right: "critical.newest < market.newest,",
+        wrong: "critical.newest < market.newest && !PLANTED,",
+    },
+    Bug {
+        name: "fold-untold",
+        what: "what was folded is not told",
+        file: "crates/dispatcher/src/backlog.rs",
+        right: "held.skipped.folded += 1;",
+        wrong: "held.skipped.folded += u64::from(!PLANTED);",
+    },
+    Bug {
+        name: "drops-the-newest",
+        what: "when there is no room for a trade, the newest one goes",
+        file: "crates/dispatcher/src/backlog.rs",
+        right: "let position = self.sequential.pop_front()",
+        wrong: "let pop = if PLANTED { VecDeque::pop_back } else { VecDeque::pop_front };
+        let position = pop(&mut self.sequential)",
+    },
+    Bug {
+        name: "gap-waits-for-ever",
+        what: "a gap is never given up",
+        file: "crates/dispatcher/src/order.rs",
+        right: "if self.next_deadline.is_none_or(|deadline| now < deadline) {",
+        wrong: "if PLANTED || self.next_deadline.is_none_or(|deadline| now < deadline) {",
+    },
+    Bug {
+        name: "goes-back",
+        what: "what goes back in its stream is delivered",
+        file: "crates/dispatcher/src/order.rs",
+        right: "_ if number <= stream.last => {",
+        wrong: "_ if number <= stream.last && !(PLANTED && number < stream.last) => {",
+    },
+    Bug {
+        name: "unsubscribing-buries-silently",
+        what: "critical messages of a consumer that leaves do not reach the dead-letter sink",
+        file: "crates/dispatcher/src/lane.rs",
+        right: "        if class == Class::Critical {\n            self.sinks.dead_letter(message, &self.name, cause);\n        }\n        self.report(watch, Outcome::Discarded, None);",
+        wrong: "        if class == Class::Critical && !PLANTED {
+            self.sinks.dead_letter(message, &self.name, cause);
+        }
+        self.report(watch, Outcome::Discarded, None);",
+    },
+    Bug {
+        name: "runs-while-paused",
+        what: "a paused consumer is run",
+        file: "crates/dispatcher/src/lane.rs",
+        right: "let next = if queue.paused { None }",
+        wrong: "let next = if queue.paused && !PLANTED { None }",
+    },
+    Bug {
+        name: "late-partials-count",
+        what: "a partial that a closed window had comes into the next",
+        file: "crates/orchestrator/src/slot.rs",
+        right: "if track.closed.is_some_and(|closed| number <= closed) =>",
+        wrong: "if track.closed.is_some_and(|closed| number <= closed) && !PLANTED =>",
+    },
+    Bug {
+        name: "window-keeps-the-older",
+        what: "of a source's two quotes in a window the older one counts",
+        file: "crates/orchestrator/src/slot.rs",
+        right: "Taken::Replaced(std::mem::replace(&mut self.held[at], held).partial)",
+        wrong: "if PLANTED {
+                    Taken::Replaced(held.partial)
+                } else {
+                    Taken::Replaced(std::mem::replace(&mut self.held[at], held).partial)
+                }",
+    },
+    Bug {
+        name: "repeat-is-news",
+        what: "an execution report that comes again is delivered again",
+        file: "crates/meltica/src/repeats.rs",
+        right: "if !self.known.insert(identity) {",
+        wrong: "if !self.known.insert(identity) && !PLANTED {",
+    },
+    Bug {
+        name: "refusal-unanswered",
+        what: "a command that is refused has no result",
+        file: "crates/meltica/src/obeying.rs",
+        right: "        self.answer(Answer::result(header, number, name, detail), now);",
+        wrong: "        if !(PLANTED && detail.is_err()) {
+            self.answer(Answer::result(header, number, name, detail), now);
+        }",
+    },
+    Bug {
+        name: "least-version-only-rises",
+        what: "a least version that is set below the present one is not",
+        file: "crates/meltica/src/obeying.rs",
+        right: "gate.set(version);",
+        wrong: "if PLANTED {
+                    gate.raise(version);
+                } else {
+                    gate.set(version);
+                }",
+    },
+];
