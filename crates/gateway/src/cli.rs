@@ -1,9 +1,12 @@
 use std::{path::PathBuf, time::Duration};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use meltica::event::Instrument;
 
-use crate::http::Listen;
+use crate::{
+    http::Listen,
+    soak::{self, Length},
+};
 
 /// Market data and execution reports from venues to consumers, in one process.
 ///
@@ -24,7 +27,8 @@ pub(crate) enum Command {
     /// Push recorded traffic through the pipeline, frame by frame.
     Replay(ReplayArgs),
     /// Measure, on this machine, what meltica promises in numbers; fails if a bar is missed. Wants a
-    /// quiet machine.
+    /// quiet machine. With `--events` or `--for`: an endurance run, to the end or until the time is
+    /// over, whichever is first; fails if a promise is broken.
     Soak(SoakArgs),
 }
 
@@ -66,16 +70,70 @@ pub(crate) struct ReplayArgs {
 }
 
 #[derive(Args, Clone, Debug)]
+#[command(group = ArgGroup::new("length").args(["events", "duration"]).multiple(true))]
 pub(crate) struct SoakArgs {
-    /// What to measure.
-    #[arg(long, value_enum, default_value = "sc")]
-    pub(crate) profile: Profile,
-    /// How long each measurement is held.
-    #[arg(long = "for", value_name = "DURATION", value_parser = soak_duration, default_value = "5s", allow_hyphen_values = true)]
-    pub(crate) duration: Duration,
-    /// Print the rows as one JSON object.
+    /// What to measure; without it, and without a length of an endurance run, `sc`.
+    #[arg(long, value_enum, conflicts_with_all = ["events", "consumers", "panic_rate", "flips", "seed"])]
+    pub(crate) profile: Option<Profile>,
+    /// Endure so many events.
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000_000))]
+    pub(crate) events: Option<u64>,
+    /// Endure for so long, as `10s` or `24h`; of a profile, how long each measurement is held, `5s`
+    /// without it.
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration, allow_hyphen_values = true)]
+    pub(crate) duration: Option<Duration>,
+    /// How many consumers have each event.
+    #[arg(long, value_name = "NUMBER", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=200), requires = "length")]
+    pub(crate) consumers: u16,
+    /// The share of the events, from 0 to 1, for which one consumer panics: on the event, or, where it
+    /// skipped that, on the next one that it gets.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = share, allow_hyphen_values = true, requires = "length")]
+    pub(crate) panic_rate: f64,
+    /// Flips of the routing version, evenly among the events, at most as many; without it, one in a
+    /// hundred events.
+    #[arg(long, value_name = "NUMBER", requires = "events")]
+    pub(crate) flips: Option<u64>,
+    /// The seed of the events and the panics: equal seeds make equal ones.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, requires = "length")]
+    pub(crate) seed: u64,
+    /// Print what was measured as one JSON object.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// What a soak is to do.
+pub(crate) enum SoakPlan {
+    /// The success criteria, each held for so long.
+    Criteria(Duration),
+    Endurance(soak::Plan),
+}
+
+impl SoakArgs {
+    /// What they ask for.
+    pub(crate) fn plan(&self) -> Result<SoakPlan, String> {
+        let length = match (self.profile, self.events, self.duration) {
+            (Some(Profile::Sc), ..) | (None, None, None) => {
+                // What is measured is kept, event by event.
+                return match self.duration.unwrap_or(Duration::from_secs(5)) {
+                    held if held > Duration::from_secs(600) => Err(
+                        "--for is longer than ten minutes, which is the most that --profile holds a \
+                         measurement; without --profile it is an endurance run"
+                            .to_owned(),
+                    ),
+                    held => Ok(SoakPlan::Criteria(held)),
+                };
+            }
+            (None, Some(events), duration) => match self.flips {
+                Some(flips) if flips > events => {
+                    return Err(format!("--flips {flips} are more than --events {events}"));
+                }
+                flips => Length::Events { events, flips, duration },
+            },
+            (None, None, Some(duration)) => Length::Time(duration),
+        };
+        let (consumers, panic_rate) = (usize::from(self.consumers), self.panic_rate);
+        Ok(SoakPlan::Endurance(soak::Plan { length, consumers, panic_rate, seed: self.seed }))
+    }
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -93,11 +151,10 @@ pub(crate) enum Venue {
 /// Beyond what any clock here can add.
 const TEN_YEARS: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
 
-/// What is measured is kept, event by event.
-fn soak_duration(text: &str) -> Result<Duration, String> {
-    match duration(text)? {
-        held if held > Duration::from_secs(600) => Err("longer than ten minutes".to_owned()),
-        held => Ok(held),
+fn share(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
+        _ => Err("not a share from 0 to 1; write 0.1 for one in ten".to_owned()),
     }
 }
 

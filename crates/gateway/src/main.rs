@@ -26,7 +26,7 @@ use clap::Parser;
 use tracing::level_filters::LevelFilter;
 
 use crate::{
-    cli::{Cli, Command, Profile, RunArgs, SoakArgs},
+    cli::{Cli, Command, RunArgs, SoakArgs, SoakPlan},
     say::say,
     summary::Summary,
 };
@@ -64,10 +64,18 @@ fn run(args: &RunArgs) -> Result<(), String> {
 }
 
 fn soak(args: &SoakArgs) -> Result<(), String> {
-    let Profile::Sc = args.profile;
-    let soak = soak::soak(args.duration).map_err(|error| error.to_string())?;
-    print(if args.json { soak.json() } else { soak.to_string() })?;
-    soak.verdict()
+    match args.plan()? {
+        SoakPlan::Criteria(held) => {
+            let soak = soak::soak(held).map_err(|error| error.to_string())?;
+            print(if args.json { soak.json() } else { soak.to_string() })?;
+            soak.verdict()
+        }
+        SoakPlan::Endurance(plan) => {
+            let endured = soak::endure(&plan).map_err(|error| error.to_string())?;
+            print(if args.json { endured.json() } else { endured.to_string() })?;
+            endured.verdict()
+        }
+    }
 }
 
 fn tell(summary: &Summary, json: bool) -> Result<(), String> {

@@ -1,5 +1,13 @@
 //! `meltica soak`: the promises that are numbers, measured on this machine.
 
+mod checker;
+mod endurance;
+mod endured;
+mod lot;
+mod memory;
+mod traces;
+mod traffic;
+
 use std::{
     fmt,
     hint::black_box,
@@ -13,12 +21,14 @@ use std::{
 
 use hdrhistogram::Histogram;
 use meltica::{
-    BuildError, Consumer, Delivery, Message, Pipeline, PushError, Select,
+    BuildError, Consumer, ControlError, Delivery, Message, Pipeline, PushError, Select,
     event::{Event, EventKind, Header, InstrumentId, Level, Payload, Price, Quantity, TopOfBook},
 };
 use serde::Serialize;
 
 use crate::say::say;
+
+pub(crate) use self::endurance::{Length, Plan, endure};
 
 /// The longest latency told apart from longer ones, in nanoseconds: a minute.
 const LONGEST_NS: u64 = 60_000_000_000;
@@ -36,8 +46,14 @@ pub(crate) enum SoakError {
     Build(#[from] BuildError),
     #[error("{0}")]
     Push(#[from] PushError),
+    #[error("{0}")]
+    Control(#[from] ControlError),
     #[error("no thread: {0}")]
     Thread(#[from] std::io::Error),
+    #[error("Ctrl-C cannot be listened for: {0}")]
+    Interrupt(#[from] ctrlc::Error),
+    #[error("{0} messages wait for consumers, which handled none of them for a minute")]
+    Standstill(u64),
 }
 
 /// What was measured, beside its bar.

@@ -270,7 +270,7 @@ impl fmt::Display for Summary {
 }
 
 /// 41249 as 41,249.
-fn grouped(number: u64) -> String {
+pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {

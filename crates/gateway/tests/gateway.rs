@@ -424,7 +424,99 @@ fn sc_001_sc_003_sc_009_are_measured_beside_their_bars() {
         all_pass &= holds;
     }
     assert_eq!(output.status.success(), all_pass);
-    assert!(error(&["soak", "--for", "1h"]).contains("longer than ten minutes"));
-    let table = meltica(&["soak", "--for", "50ms"]);
+    assert!(error(&["soak", "--profile", "sc", "--for", "1h"]).contains("longer than ten minutes"));
+    let table = meltica(&["soak", "--profile", "sc", "--for", "50ms"]);
     assert!(String::from_utf8_lossy(&table.stdout).contains("SC-009"));
+}
+
+/// What an endurance run tells in which no promise was broken.
+fn endured(args: &[&str]) -> Value {
+    let args = [&["soak", "--json"], args].concat();
+    let endured = summary(&meltica(&args));
+    for promise in ["stale", "out_of_order", "untold", "unaccounted", "leases_outstanding"] {
+        assert_eq!(endured[promise], 0, "{promise}");
+    }
+    endured
+}
+
+#[test]
+fn sc_004_sc_010_flips_under_load_lose_no_critical_message_and_let_nothing_stale_start() {
+    let endured = endured(&["--events", "60000", "--flips", "600", "--panic-rate", "0.1"]);
+    assert_eq!((&endured["events"], &endured["flips"]), (&60_000.into(), &600.into()));
+    let critical = &endured["critical"];
+    let published = critical["published"].as_u64().unwrap();
+    assert!(published > 2 * 600 + 2_000, "reports too: {endured}");
+    assert_eq!(critical["expected"], published * 10);
+    assert_eq!(critical["delivered"], critical["expected"]);
+    assert_eq!((&critical["lost"], &critical["repeated"]), (&0.into(), &0.into()));
+    assert!(endured["filtered"].as_u64().unwrap() > 0, "flips hit what waits: {endured}");
+}
+
+#[test]
+fn sc_005_panicking_consumers_leave_no_thread_and_no_lease_behind() {
+    let endured =
+        endured(&["--events", "60000", "--consumers", "3", "--panic-rate", "0.1", "--flips", "0"]);
+    assert_eq!((&endured["consumers"], &endured["filtered"]), (&3.into(), &0.into()));
+    // One event in ten, more or less, but for what is owed at the end.
+    let thrown = endured["panics"]["thrown"].as_u64().unwrap();
+    assert!((5_000..7_000).contains(&thrown), "{endured}");
+    let leaked = &endured["threads_leaked"];
+    assert!(leaked == 0 || (leaked.is_null() && !cfg!(target_os = "linux")), "{endured}");
+}
+
+#[test]
+fn sc_006_every_panic_is_heard_of_by_its_trace_and_every_dead_letter_arrives() {
+    let output =
+        meltica(&["soak", "--events", "60000", "--flips", "600", "--panic-rate", "1", "--json"]);
+    let panics = &summary(&output)["panics"];
+    assert!(panics["thrown"].as_u64().unwrap() > 0);
+    assert_eq!(panics["heard"], panics["thrown"]);
+    assert!(panics["dead_letters"].as_u64().unwrap() > 0);
+    assert_eq!(panics["dead_letters"], panics["thrown_on_critical"]);
+    assert_eq!(panics["misattributed"], false);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(!stderr.contains("panicked"), "they are not printed: {stderr}");
+}
+
+// Whether it is flat is judged on longer runs, and on a machine of one's own.
+#[cfg(target_os = "linux")]
+#[test]
+fn sc_002_resident_memory_is_sampled_over_the_run_and_a_short_run_is_not_judged() {
+    let endured = endured(&["--for", "1s", "--seed", "2"]);
+    assert!(endured["elapsed_s"].as_f64().unwrap() >= 1.0);
+    assert!(endured["flips"].as_u64().unwrap() > 0, "there are some by default");
+    assert_eq!(endured["panics"]["thrown"], 0);
+    let memory = &endured["memory"];
+    assert!(memory["samples"].as_u64().unwrap() >= 10, "{endured}");
+    let bytes = |field: &str| memory[field].as_f64().unwrap();
+    let growth = bytes("last_tenth_bytes") / bytes("second_tenth_bytes") - 1.0;
+    assert!((bytes("growth") - growth).abs() < 1e-9);
+    assert!(memory["flat"].is_null());
+    let told = endured["resident_bytes"].as_array().unwrap();
+    assert!((10..=100).contains(&told.len()), "{}", told.len());
+    let table = meltica(&["soak", "--events", "10000", "--for", "1h"]);
+    let table = String::from_utf8_lossy(&table.stdout).into_owned();
+    assert!(table.starts_with("events               10,000 in "), "{table}");
+    assert!(table.contains("not judged: the run was too short"), "{table}");
+}
+
+#[test]
+fn a_soak_that_cannot_be_says_why() {
+    for (args, part) in [
+        (&["--events", "10", "--profile", "sc"][..], "cannot be used with"),
+        (&["--profile", "sc", "--flips", "3"], "cannot be used with"),
+        (&["--events", "10", "--flips", "11"], "--flips 11 are more than --events 10"),
+        (&["--for", "1s", "--flips", "3"], "--events <NUMBER>"),
+        (&["--consumers", "3"], "--events <NUMBER>|--for <DURATION>"),
+        (&["--panic-rate", "0.1"], "--events <NUMBER>|--for <DURATION>"),
+        (&["--events", "0"], "0 is not in 1..="),
+        (&["--events", "10", "--consumers", "201"], "201 is not in 1..=200"),
+        (&["--events", "10", "--panic-rate", "1.5"], "not a share from 0 to 1; write 0.1"),
+        (&["--events", "10", "--panic-rate", "-1"], "not a share from 0 to 1"),
+        (&["--events", "10", "--panic-rate", "NaN"], "not a share from 0 to 1"),
+        (&["--for", "0s"], "a run of no time"),
+    ] {
+        let message = error(&[&["soak"], args].concat());
+        assert!(message.contains(part), "{args:?}: {message}");
+    }
 }
