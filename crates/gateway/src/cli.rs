@@ -138,7 +138,8 @@ impl SoakArgs {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum Profile {
-    /// The success criteria: latency to ten consumers, use of the pools, parallel efficiency.
+    /// The success criteria: latency to ten consumers, use of the pools, parallel efficiency, and what
+    /// an endurance run with flips and panics must not break.
     Sc,
 }
 

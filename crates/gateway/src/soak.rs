@@ -26,13 +26,18 @@ use meltica::{
 };
 use serde::Serialize;
 
-use crate::say::say;
+use crate::{
+    say::say,
+    soak::{endured::Endured, memory::BAR},
+};
 
 pub(crate) use self::endurance::{Length, Plan, endure};
 
 /// The longest latency told apart from longer ones, in nanoseconds: a minute.
 const LONGEST_NS: u64 = 60_000_000_000;
 const SUBSCRIBERS: usize = 10;
+/// The share of the events of an endurance run on which one of them panics.
+const PANIC_RATE: f64 = 0.1;
 /// Consumers that do real work at the same time.
 const WORKERS: usize = 5;
 /// Messages that each of them works on, for each second that a measurement is held; and how often that
@@ -72,7 +77,8 @@ pub(crate) struct Row {
     /// What `measured` must stay below, or for an efficiency reach.
     bar: f64,
     measured: f64,
-    pass: bool,
+    /// Null if the measurement was not held for long enough to judge.
+    pass: Option<bool>,
 }
 
 /// Runs every measurement of the success criteria.
@@ -84,22 +90,21 @@ pub(crate) fn soak(held: Duration) -> Result<Soak, SoakError> {
     let (_, peak) = fan_out(100_000, held)?;
     say("SC-009: five consumers that work");
     let efficiency = efficiency(cores, held)?;
-    let row = |id, what: &str, unit, bar, measured, pass| Row {
-        id,
-        what: what.to_owned(),
-        unit,
-        bar,
-        measured,
-        pass,
+    say("SC-002, SC-004, SC-005, SC-006, SC-010: an endurance run, flips and panics in it");
+    let plan = Plan {
+        length: Length::Time(held),
+        consumers: SUBSCRIBERS,
+        panic_rate: PANIC_RATE,
+        seed: 1,
     };
-    let rows = vec![
+    let mut rows = vec![
         row(
             "SC-001",
             "p99 from publishing to the tenth consumer's entry, at 10,000 events a second",
             "ms",
             1.0,
             tenth,
-            tenth < 1.0,
+            Some(tenth < 1.0),
         ),
         row(
             "SC-003",
@@ -107,7 +112,7 @@ pub(crate) fn soak(held: Duration) -> Result<Soak, SoakError> {
             "of its capacity",
             0.8,
             peak,
-            peak < 0.8,
+            Some(peak < 0.8),
         ),
         row(
             "SC-009",
@@ -115,10 +120,69 @@ pub(crate) fn soak(held: Duration) -> Result<Soak, SoakError> {
             "of it",
             0.9,
             efficiency,
-            efficiency >= 0.9,
+            Some(efficiency >= 0.9),
         ),
     ];
+    rows.extend(endurance_rows(&endure(&plan)?));
+    // By their numbers.
+    rows.sort_by_key(|row| row.id);
     Ok(Soak { rows, cores })
+}
+
+fn row(
+    id: &'static str,
+    what: &str,
+    unit: &'static str,
+    bar: f64,
+    measured: f64,
+    pass: Option<bool>,
+) -> Row {
+    Row { id, what: what.to_owned(), unit, bar, measured, pass }
+}
+
+/// What an endurance run says about the criteria that it can break.
+fn endurance_rows(run: &Endured) -> Vec<Row> {
+    // Of what must not be at all, there must be less than one.
+    let none = |id, what: &str, unit, count: u64| {
+        let what = format!("{what}, over {} events with {} flips", run.events, run.flips);
+        row(id, &what, unit, 1.0, count as f64, Some(count == 0))
+    };
+    let critical = run.critical.lost + run.critical.repeated;
+    let mut rows = vec![
+        none(
+            "SC-004",
+            "critical messages not delivered exactly once to each of ten consumers",
+            "messages",
+            critical,
+        ),
+        none(
+            "SC-005",
+            "threads and leases left behind where consumers panic on one event in ten",
+            "of them",
+            run.leases_outstanding + run.threads_leaked.unwrap_or(0),
+        ),
+        none(
+            "SC-006",
+            "panics that the fault sink was not told exactly once, with their trace id",
+            "panics",
+            run.panics.amiss(),
+        ),
+        none(
+            "SC-010",
+            "market data started although the gate had moved past their version",
+            "messages",
+            run.stale,
+        ),
+    ];
+    match run.memory {
+        Some(memory) => {
+            let growth = memory.growth.abs();
+            let what = "change of resident memory from the second to the last tenth of the run";
+            rows.push(row("SC-002", what, "of it", BAR, growth, memory.flat));
+        }
+        None => say("SC-002: not measured: too few samples of resident memory"),
+    }
+    rows
 }
 
 /// Holds a rate. Answers, in milliseconds, the p99 from publishing to the last consumer's entry; and
@@ -252,7 +316,7 @@ impl Soak {
         let missed: Vec<_> = self
             .rows
             .iter()
-            .filter(|row| !row.pass)
+            .filter(|row| row.pass == Some(false))
             .map(|row| format!("{} missed", row.id))
             .collect();
         if missed.is_empty() { Ok(()) } else { Err(missed.join(", ")) }
@@ -268,7 +332,11 @@ impl fmt::Display for Soak {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} cores", self.cores)?;
         for Row { id, what, unit, bar, measured, pass } in &self.rows {
-            let verdict = if *pass { "pass" } else { "MISSED" };
+            let verdict = match pass {
+                Some(true) => "pass",
+                Some(false) => "MISSED",
+                None => "too short to judge",
+            };
             writeln!(f, "{id}  {verdict:<6}  {measured:.3} {unit}, bar {bar}: {what}")?;
         }
         Ok(())

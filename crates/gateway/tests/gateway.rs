@@ -405,28 +405,38 @@ fn one_events_path_can_be_followed_by_its_trace() {
 
 // What is measured is this machine's affair; that it is measured, and told beside its bar, is ours.
 #[test]
-fn sc_001_sc_003_sc_009_are_measured_beside_their_bars() {
+fn sc_001_to_sc_006_sc_009_sc_010_are_measured_beside_their_bars() {
     let output = meltica(&["soak", "--profile", "sc", "--for", "200ms", "--json"]);
     let stdout = String::from_utf8_lossy(&output.stdout);
     let soak: Value = serde_json::from_str(&stdout).expect("one JSON object");
     let rows = soak["rows"].as_array().unwrap();
     let ids: Vec<_> = rows.iter().map(|row| row["id"].as_str().unwrap()).collect();
-    assert_eq!(ids, ["SC-001", "SC-003", "SC-009"]);
+    let mut expected =
+        vec!["SC-001", "SC-002", "SC-003", "SC-004", "SC-005", "SC-006", "SC-009", "SC-010"];
+    if !cfg!(target_os = "linux") {
+        expected.retain(|id| *id != "SC-002");
+    }
+    assert_eq!(ids, expected);
     let mut all_pass = true;
     for row in rows {
         let of = |field: &str| row[field].as_f64().unwrap();
-        assert!(of("measured") > 0.0 && of("measured") < 60_001.0, "{row}");
-        let holds = match row["id"].as_str().unwrap() {
-            "SC-009" => of("measured") >= of("bar"),
-            _ => of("measured") < of("bar"),
+        let measured = of("measured");
+        let (least, holds) = match row["id"].as_str().unwrap() {
+            "SC-009" => (f64::MIN_POSITIVE, Some(measured >= of("bar"))),
+            "SC-001" | "SC-003" => (f64::MIN_POSITIVE, Some(measured < of("bar"))),
+            // It takes a minute to tell.
+            "SC-002" => (0.0, None),
+            _ => (0.0, Some(measured < of("bar"))),
         };
-        assert_eq!(row["pass"], holds, "{row}");
-        all_pass &= holds;
+        assert!((least..60_001.0).contains(&measured), "{row}");
+        assert_eq!(row["pass"].as_bool(), holds, "{row}");
+        all_pass &= holds != Some(false);
     }
     assert_eq!(output.status.success(), all_pass);
     assert!(error(&["soak", "--profile", "sc", "--for", "1h"]).contains("longer than ten minutes"));
     let table = meltica(&["soak", "--profile", "sc", "--for", "50ms"]);
-    assert!(String::from_utf8_lossy(&table.stdout).contains("SC-009"));
+    let table = String::from_utf8_lossy(&table.stdout).into_owned();
+    assert!(table.contains("SC-009") && table.contains("SC-010"), "{table}");
 }
 
 /// What an endurance run tells in which no promise was broken.
