@@ -27,6 +27,7 @@ use tracing::level_filters::LevelFilter;
 
 use crate::{
     cli::{Cli, Command, RunArgs, SoakArgs, SoakPlan},
+    interrupt::Interrupt,
     say::say,
     summary::Summary,
 };
@@ -71,7 +72,9 @@ fn soak(args: &SoakArgs) -> Result<(), String> {
             soak.verdict()
         }
         SoakPlan::Endurance(plan) => {
-            let endured = soak::endure(&plan).map_err(|error| error.to_string())?;
+            let interrupt = Interrupt::listen()
+                .map_err(|error| format!("Ctrl-C cannot be listened for: {error}"))?;
+            let endured = soak::endure(&plan, &interrupt).map_err(|error| error.to_string())?;
             print(if args.json { endured.json() } else { endured.to_string() })?;
             endured.verdict()
         }

@@ -101,16 +101,15 @@ impl Length {
     }
 }
 
-/// Runs it, and tells what came to light. Ctrl-C ends it early.
-pub(crate) fn endure(plan: &Plan) -> Result<Endured, SoakError> {
-    let interrupt = Interrupt::listen()?;
+/// Runs it, and tells what came to light. An interrupt ends it early.
+pub(crate) fn endure(plan: &Plan, interrupt: &Interrupt) -> Result<Endured, SoakError> {
     // Quiet: what is told of panics is how many there were.
     install_panic_hook(Default::default());
     let baseline = Baseline::now();
     let (heard, dead) = (SharedTraces::default(), SharedTraces::default());
     let (checkers, builder) = consumers(plan, sinks(&heard, &dead));
     let mut run = Run::new(builder.build()?, plan);
-    run.drive(&interrupt)?;
+    run.drive(interrupt)?;
     let Run { pipeline, traffic, samples, start, flips, flips_refused, .. } = run;
     let end = pipeline.shutdown(DRAIN);
     let elapsed = start.elapsed();
