@@ -21,7 +21,8 @@ enum Identity {
 impl Repeats {
     pub(crate) fn new(capacity: usize) -> Self {
         Self {
-            known: HashSet::with_capacity(capacity + 1),
+            // Twice as many as it ever holds: else what is removed leaves marks until the set doubles.
+            known: HashSet::with_capacity(2 * (capacity + 1)),
             order: VecDeque::with_capacity(capacity + 1),
             capacity,
         }
@@ -65,3 +66,6 @@ impl Identity {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
