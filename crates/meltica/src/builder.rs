@@ -250,7 +250,7 @@ impl Builder {
             problems.extend(rule.check(self.merges[..index].iter()));
         }
         let sizes = self.sizes();
-        let in_windows: usize = self.merges.iter().map(|rule| rule.holds().0).sum();
+        let in_windows: usize = self.merges.iter().map(MergeRule::holds).sum();
         let needed = PoolSizes::least_events(self.consumers.len(), self.lane_capacity);
         let needed = needed.saturating_add(in_windows);
         for (pool, capacity, needed) in [

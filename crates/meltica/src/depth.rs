@@ -1,10 +1,10 @@
 use std::collections::HashMap;
 
 use meltica_event::{
-    Book, EventKind, InstrumentId, Level, Levels, Price, Quantity, Side, Sources, VenueId,
+    Book, EventKind, Header, InstrumentId, Level, Levels, Price, Quantity, Side, Sources, VenueId,
 };
 use meltica_orchestrator::{Merge, Sequence, Window};
-use meltica_recycler::{Lease, Pool, Shared};
+use meltica_recycler::{Lease, Pool};
 
 use crate::{
     follow::Follow,
@@ -66,22 +66,24 @@ impl Depth {
     }
 }
 
+/// What a book said is in [`books`](Depth::books) already: a window need not hold it, and so keeps nobody
+/// from stamping it in place.
 impl Merge for Depth {
-    type Partial = Shared<Book>;
+    type Partial = Header;
     type Key = InstrumentId;
     type Source = VenueId;
     type Merged = Lease<Book>;
 
-    fn key(&self, book: &Shared<Book>) -> InstrumentId {
-        book.header.instrument
+    fn key(&self, header: &Header) -> InstrumentId {
+        header.instrument
     }
 
-    fn source(&self, book: &Shared<Book>) -> VenueId {
-        book.header.venue
+    fn source(&self, header: &Header) -> VenueId {
+        header.venue
     }
 
-    fn sequence(&self, book: &Shared<Book>) -> Sequence {
-        sequence(&book.header)
+    fn sequence(&self, header: &Header) -> Sequence {
+        sequence(header)
     }
 
     fn expected(&self, _: InstrumentId) -> &[VenueId] {
@@ -90,20 +92,19 @@ impl Merge for Depth {
 
     fn merge(&mut self, window: Window<'_, Self>) -> Option<Lease<Book>> {
         let mut merged = self.pool.try_lease().ok()?;
-        let headers = window.partials().map(|book| &book.header);
-        let last_to_come = &window.last_to_come().header;
+        let (headers, last_to_come) = (window.partials(), window.last_to_come());
         merged.header = header(EventKind::MergedBook, self.published_as, headers, last_to_come);
         merged.header.sequence = window.id();
         merged.first_sequence = window.id();
         let mut sources = Sources::default();
         let mut books: [Option<&Book>; Sources::MOST] = [None; Sources::MOST];
         for partial in window.partials() {
-            let venue = partial.header.venue;
+            let venue = partial.venue;
             if sources.insert(venue) {
                 books[sources.len() - 1] = self.books.get(&(window.key(), venue));
             }
-            if self.follow.follows(partial.header.trace) {
-                told(&partial.header, &merged.header);
+            if self.follow.follows(partial.trace) {
+                told(partial, &merged.header);
             }
         }
         merged.sources = sources.with_missing(window.missing());

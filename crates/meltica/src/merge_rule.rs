@@ -191,11 +191,11 @@ impl MergeRule {
         problems
     }
 
-    /// How many events and how many books its windows can hold.
-    pub(crate) fn holds(&self) -> (usize, usize) {
+    /// How many events its windows can hold. Of books they hold none.
+    pub(crate) fn holds(&self) -> usize {
         match self.what {
-            What::View => (self.windows.saturating_mul(self.partials), 0),
-            What::Depth { .. } => (0, self.windows.saturating_mul(self.venues.len())),
+            What::View => self.windows.saturating_mul(self.partials),
+            What::Depth { .. } => 0,
         }
     }
 }

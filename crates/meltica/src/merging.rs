@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Instant};
 
 use arc_swap::ArcSwap;
-use meltica_event::{EventKind, Header, Numbering, Payload};
+use meltica_event::{Book, EventKind, Header, Numbering, Payload};
 use meltica_orchestrator::{Merge, Orchestrator};
 
 use crate::{
@@ -205,17 +205,16 @@ impl Stage {
     }
 
     fn push_duplicate(&mut self, message: &Message, now: Instant) {
-        let duplicate = match message {
-            Message::Event(event) => event.try_duplicate().ok().map(Message::Event),
-            Message::Book(book) => Some(Message::Book(book.clone())),
-            _ => None,
-        };
-        match duplicate {
-            Some(duplicate) => self.push(duplicate, now),
-            None => {
-                self.counts.without_duplicate.add(1);
-                self.miss(message);
-            }
+        match message {
+            Message::Event(event) => match event.try_duplicate() {
+                Ok(duplicate) => self.push(duplicate.into(), now),
+                Err(_) => {
+                    self.counts.without_duplicate.add(1);
+                    self.miss(message);
+                }
+            },
+            Message::Book(book) => self.push_book(book, now),
+            _ => unreachable!("`wants` was asked before"),
         }
     }
 
@@ -234,14 +233,20 @@ impl Stage {
     fn push(&mut self, message: Message, now: Instant) {
         match (&mut self.windows, message) {
             (Windows::View(windows), Message::Event(event)) => drop(windows.push(event, now)),
-            (Windows::Depth(windows), Message::Book(book)) => {
-                if windows.merge_mut().fold(&book) {
-                    drop(windows.push(book, now));
-                } else {
-                    self.counts.without_base.add(1);
-                }
-            }
+            (_, Message::Book(book)) => self.push_book(&book, now),
             _ => unreachable!("`wants` was asked before"),
+        }
+    }
+
+    fn push_book(&mut self, book: &Book, now: Instant) {
+        let Windows::Depth(windows) = &mut self.windows else {
+            unreachable!("`wants` was asked before")
+        };
+        if windows.merge_mut().fold(book) {
+            // A refusal is counted there.
+            let _ = windows.push(book.header, now);
+        } else {
+            self.counts.without_base.add(1);
         }
     }
 }

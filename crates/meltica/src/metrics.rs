@@ -50,12 +50,18 @@ impl StatsSource {
             });
             rows.collect()
         };
-        let repeated = Arc::clone(&self.repeated);
+        let [repeats, applied, rejected] = [(); 3].map(|()| Arc::clone(&self.counts));
         Metrics::new()
             .recycler(self.recycler)
             .dispatcher(self.routes)
             .consumers(read)
-            .number(&families::DISPATCHER_REPEATS, [""; 0], move || repeated.get())
+            .number(&families::DISPATCHER_REPEATS, [""; 0], move || repeats.repeated.get())
+            .number(&families::DISPATCHER_COMMANDS, ["applied"], move || {
+                applied.commands_applied.get()
+            })
+            .number(&families::DISPATCHER_COMMANDS, ["rejected"], move || {
+                rejected.commands_rejected.get()
+            })
             .orchestrators(windows)
             .numbers(&families::ORCHESTRATOR_PARTIALS, not_offered)
     }

@@ -6,6 +6,7 @@ use meltica_event::{Control as Answer, Header, Text};
 
 use crate::{
     Applied, Command, CommandError, Message, Pipeline, control::Order, pipeline::UnknownConsumer,
+    stats::Counts,
 };
 
 impl Pipeline {
@@ -32,6 +33,12 @@ impl Pipeline {
         let outcome = self.carry_out(command, now);
         let detail = outcome.as_ref().map(|_| ()).map_err(reason);
         self.answer(Answer::result(header, number, name, detail), now);
+        let Counts { commands_applied, commands_rejected, .. } = &*self.counts;
+        if outcome.is_ok() {
+            commands_applied.add(1);
+        } else {
+            commands_rejected.add(1);
+        }
         let applied = outcome.map(|()| Applied { version: self.version() });
         // Whoever asked may not want to know.
         let _ = answer.send(applied);

@@ -11,7 +11,6 @@ use meltica_dispatcher::{
 };
 use meltica_event::{Header, TraceId};
 use meltica_recycler::{LeakReport, Recycler};
-use meltica_stats::Counter;
 
 use crate::{
     Builder, Consumer, Control, Delivery, Market, Message, Pools, Running, Select, Stats,
@@ -20,6 +19,7 @@ use crate::{
     follow::Follow,
     merging::{MergeStatsHandles, Merging},
     repeats::Repeats,
+    stats::Counts,
 };
 
 /// From the venues to the consumers: takes messages, gives each a trace id, recognises repeats, merges
@@ -34,7 +34,7 @@ pub struct Pipeline {
     pools: Pools,
     pub(crate) merging: Merging,
     repeats: Repeats,
-    repeated: Arc<Counter>,
+    pub(crate) counts: Arc<Counts>,
     next_trace: u64,
     /// The last time that was told.
     pub(crate) now: Option<Instant>,
@@ -84,7 +84,7 @@ impl Pipeline {
             pools,
             merging,
             repeats,
-            repeated: Arc::default(),
+            counts: Arc::default(),
             next_trace: 1,
             now: None,
             follow,
@@ -222,7 +222,7 @@ impl Pipeline {
     /// Where the statistics are read from, on any thread.
     pub(crate) fn stats_source(&self) -> StatsSource {
         StatsSource {
-            repeated: Arc::clone(&self.repeated),
+            counts: Arc::clone(&self.counts),
             merges: self.merging.stats(),
             routes: self.routes(),
             consumers: self.consumers.clone(),
@@ -325,7 +325,7 @@ impl Pipeline {
         }
         if self.repeats.is_repeat(message) {
             tracing::debug!(trace = %message.header().trace, "a critical message came again");
-            self.repeated.add(1);
+            self.counts.repeated.add(1);
             return true;
         }
         self.follow.taken(message.header());
@@ -436,7 +436,7 @@ fn followed(header: &Header, skipped: Skipped, consumer: &str, outcome: &Outcome
 /// Where statistics are read from, on any thread.
 #[derive(Clone)]
 pub(crate) struct StatsSource {
-    pub(crate) repeated: Arc<Counter>,
+    pub(crate) counts: Arc<Counts>,
     pub(crate) merges: MergeStatsHandles,
     pub(crate) routes: Routes<Market>,
     pub(crate) consumers: Consumers,
@@ -446,7 +446,9 @@ pub(crate) struct StatsSource {
 impl StatsSource {
     pub(crate) fn read(&self) -> Stats {
         Stats {
-            repeated: self.repeated.get(),
+            repeated: self.counts.repeated.get(),
+            commands_applied: self.counts.commands_applied.get(),
+            commands_rejected: self.counts.commands_rejected.get(),
             merges: self.merges.read(),
             dispatcher: self.routes.stats(),
             consumers: self.consumers.stats(),

@@ -79,12 +79,7 @@ impl PoolSizes {
 
     /// The same and what the windows of a merge rule can hold.
     pub fn with_merge(self, rule: &MergeRule) -> Self {
-        let (events, books) = rule.holds();
-        Self {
-            events: self.events.saturating_add(events),
-            books: self.books.saturating_add(books),
-            ..self
-        }
+        Self { events: self.events.saturating_add(rule.holds()), ..self }
     }
 
     /// Full lanes, one message in each handler, and one on its way.

@@ -8,6 +8,10 @@ use meltica_stats::Counter;
 pub struct Stats {
     /// Critical messages recognised as exact repeats, and dropped.
     pub repeated: u64,
+    /// Commands that are in force.
+    pub commands_applied: u64,
+    /// Commands that were refused.
+    pub commands_rejected: u64,
     /// The merge rules, in the order in which they were given.
     pub merges: Vec<MergeStats>,
     /// The dispatcher and its lanes.
@@ -49,6 +53,14 @@ impl MergeStats {
     pub fn merged(&self) -> u64 {
         self.windows.complete + self.windows.marked
     }
+}
+
+/// Written by the pipeline alone.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) repeated: Counter,
+    pub(crate) commands_applied: Counter,
+    pub(crate) commands_rejected: Counter,
 }
 
 /// Written by the pipeline alone.

@@ -343,6 +343,8 @@ fn a_command_that_cannot_be_is_refused_and_says_why() {
     ];
     run(&mut pipeline);
     assert_eq!(pipeline.version(), version, "nothing has changed");
+    let stats = pipeline.stats();
+    assert_eq!((stats.commands_applied, stats.commands_rejected), (0, 9));
     let said = seen.says();
     for ((pending, why), said) in sent.into_iter().zip(said.chunks(2)) {
         let refused = pending.unwrap().wait(NOW).unwrap().unwrap_err();

@@ -290,6 +290,24 @@ fn depth_adds_up_the_books_of_all_venues_level_by_level() {
 }
 
 #[test]
+fn fr_007_a_depth_rule_holds_no_book_and_copies_none() {
+    let mut pipeline = Pipeline::builder()
+        .workers(0)
+        .debug_mode(false)
+        .merge(MergeRule::depth("depth", VENUES, 3))
+        .consumer(Consumer::new("books", |_| ()), [Select::all()])
+        .build()
+        .unwrap();
+    let (pools, now) = (pipeline.pools().clone(), Instant::now());
+    let header = Header { kind: EventKind::BookSnapshot, ..header(1, 1, 1) };
+    pipeline.push(book(&pools, header, &[("1", "1")], &[("2", "1")]), now).unwrap();
+    assert_eq!(pools.books.stats().outstanding(), 1, "the one that waits for the consumer");
+    run(&mut pipeline);
+    assert_eq!(pools.books.stats().outstanding(), 0, "though the window is open");
+    assert_eq!(pipeline.stats().merges[0].windows.held, 1);
+}
+
+#[test]
 fn a_window_that_a_flip_finds_open_is_routed_as_of_before() {
     let rule = MergeRule::view("view", VENUES).incomplete(Incomplete::Mark);
     let (mut pipeline, merged, _) = stepped(rule);

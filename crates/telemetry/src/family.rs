@@ -177,6 +177,8 @@ families! {
         "Critical messages that a consumer should have had and did not handle: they went to the dead-letter sink.";
     DISPATCHER_REPEATS = "dispatcher_repeats_total" Counter, [],
         "Critical messages recognised as exact repeats, and dropped.";
+    DISPATCHER_COMMANDS = "dispatcher_commands_total" Counter, ["outcome"],
+        "Commands that were carried out: applied, or rejected with a reason.";
     DISPATCHER_ROUTING_VERSION = "dispatcher_routing_version" Gauge, [],
         "The version of the present routing snapshot.";
     DISPATCHER_LANES = "dispatcher_lanes" Gauge, [],
@@ -189,6 +191,8 @@ families! {
         "Messages that wait for the consumer.";
     DISPATCHER_LANE_CRITICAL_PEAK = "dispatcher_lane_critical_peak" Gauge, ["consumer_id"],
         "The most critical messages that ever waited for the consumer.";
+    DISPATCHER_LANE_PAUSED = "dispatcher_lane_paused" Gauge, ["consumer_id"],
+        "1 while the consumer is paused, else 0.";
     DISPATCHER_CONFLATED = "dispatcher_conflated_total" Counter, ["consumer_id"],
         "Messages folded into an earlier one of their stream for a consumer that lagged.";
     DISPATCHER_DROPPED = "dispatcher_dropped_total" Counter, ["consumer_id", "reason"],

@@ -69,11 +69,12 @@ pub(crate) fn dispatcher(scrape: &mut Scrape, stats: &meltica_dispatcher::Stats,
 
 fn lane(scrape: &mut Scrape, lane: &LaneStats) {
     let id = &*lane.consumer;
-    let numbers: [(&'static Family, u64); 5] = [
+    let numbers: [(&'static Family, u64); 6] = [
         (&DISPATCHER_LANE_PUBLISHED, lane.published),
         (&DISPATCHER_LANE_DELIVERED, lane.delivered),
         (&DISPATCHER_LANE_DEPTH, lane.depth as u64),
         (&DISPATCHER_LANE_CRITICAL_PEAK, lane.critical_peak as u64),
+        (&DISPATCHER_LANE_PAUSED, u64::from(lane.paused)),
         (&DISPATCHER_CONFLATED, lane.folded),
     ];
     add_all(scrape, &[id], &numbers);
