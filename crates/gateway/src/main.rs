@@ -67,9 +67,9 @@ fn run(args: &RunArgs) -> Result<(), String> {
 fn soak(args: &SoakArgs) -> Result<(), String> {
     match args.plan()? {
         SoakPlan::Criteria(held) => {
-            let soak = soak::soak(held).map_err(|error| error.to_string())?;
-            print(if args.json { soak.json() } else { soak.to_string() })?;
-            soak.verdict()
+            let criteria = soak::measure(held).map_err(|error| error.to_string())?;
+            print(if args.json { criteria.json() } else { criteria.to_string() })?;
+            criteria.verdict()
         }
         SoakPlan::Endurance(plan) => {
             let interrupt = Interrupt::listen()
