@@ -3,7 +3,8 @@
 //! By itself, on the pipeline's own thread, with ten and with a hundred consumers, with twelve merge windows
 //! open, and by command with both of its answers delivered to ten consumers; and what it costs the messages
 //! around it: tops of book of twelve streams to ten consumers, stepped, with one flip in a hundred messages
-//! beside none. Between flips everything is delivered, so that nothing is filtered and both sides do the
+//! beside none; and deltas of a book of a thousand levels a side to ten consumers, with the state kept, each
+//! after a flip, so that it comes whole, beside none. Between flips everything is delivered, so that nothing is filtered and both sides do the
 //! same work. Rounds take turns.
 //! `cargo bench -p meltica-benches --bench flip`
 
@@ -14,13 +15,16 @@ use std::{
 
 use meltica::{
     Builder, Consumer, Delivery, Incomplete, MergeRule, Pipeline, Select,
-    event::{Event, Header, InstrumentId, Level, Payload, Price, Quantity, TopOfBook, VenueId},
+    event::{
+        Event, EventKind, Header, InstrumentId, Level, Payload, Price, Quantity, TopOfBook, VenueId,
+    },
 };
 use meltica_benches::spread;
 
 const ROUNDS: usize = 15;
 const FLIPS: u64 = 20_000;
 const EVENTS: u64 = 200_000;
+const DELTAS: u64 = 20_000;
 const STREAMS: u64 = 12;
 /// Messages from one delivery of all to the next.
 const BURST: u64 = 100;
@@ -104,6 +108,37 @@ fn events(flips: bool) -> f64 {
     start.elapsed().as_nanos() as f64 / EVENTS as f64
 }
 
+/// Nanoseconds a delta of a large book, each after a flip or none.
+fn deltas(flips: bool) -> f64 {
+    const LEVELS: i64 = 1_000;
+    let mut pipeline = stepped(10).keep_current_state(true).build().expect("valid settings");
+    let pools = pipeline.pools().clone();
+    let now = Instant::now();
+    let level = |price, quantity| {
+        let (price, quantity) = (Price::from_units(price), Quantity::from_units(quantity));
+        Level { price, quantity }
+    };
+    let mut start = now;
+    for number in 0..=DELTAS {
+        let mut book = pools.books.try_lease().expect("large enough");
+        let kind = if number == 0 { EventKind::BookSnapshot } else { EventKind::BookDelta };
+        book.header = Header { kind, sequence: number, venue: VenueId(1), ..Header::default() };
+        for price in 0..if number == 0 { LEVELS } else { 5 } {
+            book.bids.set(level(price, 1 + number));
+            book.asks.set(level(LEVELS + price, 1 + number));
+        }
+        if number == 1 {
+            start = Instant::now();
+        }
+        if flips {
+            pipeline.flip();
+        }
+        pipeline.push(book.into(), now).expect("not cancelled");
+        while pipeline.run_once() {}
+    }
+    start.elapsed().as_nanos() as f64 / DELTAS as f64
+}
+
 fn main() {
     let of = |consumers| stepped(consumers).build().expect("valid settings");
     let cases: [(&str, &dyn Fn() -> f64); 4] = [
@@ -114,6 +149,7 @@ fn main() {
     ];
     let mut figures = vec![vec![]; cases.len()];
     let (mut plain, mut ratios) = (vec![], vec![]);
+    let (mut parts, mut wholes) = (vec![], vec![]);
     for _ in 0..ROUNDS {
         for ((_, case), figures) in cases.iter().zip(&mut figures) {
             figures.push(case());
@@ -124,6 +160,11 @@ fn main() {
         let after = events(false);
         plain.push(before);
         ratios.push(2.0 * flipped / (before + after));
+        let before = deltas(false);
+        let flipped = deltas(true);
+        let after = deltas(false);
+        parts.push(before);
+        wholes.push(2.0 * flipped / (before + after));
     }
     let row = |name: &str, unit: &str, figures: Vec<f64>| {
         let (middle, least, greatest) = spread(figures);
@@ -134,4 +175,6 @@ fn main() {
     }
     row("an event to 10 consumers, no flips", "ns", plain);
     row("the same, a flip every 100 events", "x", ratios);
+    row("a delta of a large book to 10 consumers", "ns", parts);
+    row("the same, a flip before each", "x", wholes);
 }

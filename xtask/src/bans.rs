@@ -111,7 +111,7 @@ const BANS: &[Ban] = &[
             Pattern::Tokens("eprint!"),
             Pattern::Tokens("dbg!"),
         ],
-        scope: Scope::Except(&["gateway", "simulation"]),
+        scope: Scope::Except(&["gateway"]),
         allowed: &[],
         instead: "`tracing`, or give the caller what is worth printing",
         why: "the terminal belongs to the program, not to its libraries",

@@ -34,13 +34,13 @@ pub(crate) fn step(workspace: &Workspace) -> Result<(), Failure> {
          right, so that it is the same mistake in the new code.",
     )?;
     let planted = Workspace { root: copy, quiet: workspace.quiet };
-    let build = "build --quiet --locked -p meltica-simulation --bin simulate";
+    let build = "build --quiet --locked -p meltica-simulation --example simulate";
     let target = workspace.root.join(TARGET);
     planted.run(
         planted.cargo(build.split(' ')).env("CARGO_TARGET_DIR", &target),
         "A planted bug does not compile any more: put its row in xtask/src/planted/bugs.rs right.",
     )?;
-    let program = target.join("debug/simulate");
+    let program = target.join("debug/examples/simulate");
     if let Some(said) = fails(&program, "", "100")? {
         let problem = format!("with no bug switched on the copy fails: {said}");
         return Err(Failure::new(problem, "A planted bug changes more than it says."));

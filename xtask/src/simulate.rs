@@ -6,14 +6,16 @@ use crate::{failure::Failure, workspace::Workspace};
 const SEEDS: &str = "100000";
 
 pub(crate) fn step(workspace: &Workspace) -> Result<(), Failure> {
-    with(workspace, &["--seeds".to_owned(), SEEDS.to_owned()])
+    with(workspace, &[])
 }
 
-/// Runs the program `simulate` with these arguments; without any, all the seeds.
+/// Runs the example `simulate` with these arguments; without any, all the seeds.
 pub(crate) fn with(workspace: &Workspace, arguments: &[String]) -> Result<(), Failure> {
-    let mut command = workspace
-        .cargo("run --release --quiet --locked -p meltica-simulation --bin simulate --".split(' '));
-    command.args(arguments);
+    let mut command = workspace.cargo(
+        "run --release --quiet --locked -p meltica-simulation --example simulate --".split(' '),
+    );
+    let all = ["--seeds".to_owned(), SEEDS.to_owned()];
+    command.args(if arguments.is_empty() { &all } else { arguments });
     workspace.run(
         &mut command,
         "The pipeline and the plain model of it differ, where and how is said above; the last line \

@@ -84,8 +84,10 @@ impl<P: Protocol> Builder<P> {
         self
     }
 
-    /// Whether subscribers may ask for the current state first. Costs one duplicate and one fold
-    /// per conflatable message. By default not.
+    /// Whether subscribers may ask for the current state first. Then also whoever lost a part of a stream
+    /// has its whole state next: after a flip, after it had filtered some, after a reroute, and for want
+    /// of a duplicate. Costs one duplicate and one fold per conflatable message, and holds one message a
+    /// stream. By default not.
     pub fn keep_current_state(mut self, keep: bool) -> Self {
         self.keep_current_state = keep;
         self

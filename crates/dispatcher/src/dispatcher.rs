@@ -167,15 +167,18 @@ impl<P: Protocol> Dispatcher<P> {
             _ => vec![],
         };
         // Whoever is paused is not waited for: who would resume it, while we wait here?
-        let running = lanes.iter().filter(|lane| !lane.is_paused()).count();
+        let are_done = |reports: &[LaneReport<P::Fault>]| {
+            let reported = |lane: &Lane<P>| reports.iter().any(|report| report.lane == lane.id);
+            lanes.iter().all(|lane| reported(lane) || lane.is_paused())
+        };
         if expected > 0 {
             report.version = self.topology.version;
             let cancel = self.shared.cancel.clone();
             if self.shared.threaded {
-                self.shared.sinks.joined.wait(running, limit, || cancel.is_cancelled());
+                self.shared.sinks.joined.wait(are_done, limit, || cancel.is_cancelled());
             } else {
                 let over = || limit.is_some_and(|limit| clock::now() >= limit);
-                while self.shared.sinks.joined.count() < running && !over() && self.run_once() {}
+                while !self.shared.sinks.joined.is(are_done) && !over() && self.run_once() {}
             }
         }
         report.lanes = self.shared.sinks.joined.end();
@@ -306,16 +309,15 @@ impl<P: Protocol> Dispatcher<P> {
             taking.map(|(index, _)| index).collect()
         });
         let class = P::class(&message);
-        let renewed =
-            self.state.as_mut().is_some_and(|state| state.note(&message, class, topology.flips));
-        if self.state.is_some() {
+        let stream = P::stream(&message);
+        let mut renewed = false;
+        if let Some(state) = &mut self.state {
+            renewed = state.note(&message, class, topology);
             for index in lanes.iter() {
                 let lane = &topology.lanes[*index].lane;
                 self.behind.extend(lane.take_lost().into_iter().map(|stream| (lane.id, stream)));
             }
         }
-        let counts = &self.shared.counts;
-        let stream = P::stream(&message);
         let mut watch = Watch::joined(join);
         if self.sampler.chooses() && !lanes.is_empty() {
             watch.probe = self
@@ -324,39 +326,38 @@ impl<P: Protocol> Dispatcher<P> {
         }
         // Only a conflatable message can be replaced by the state that it is part of: where the lane
         // missed an earlier one, or may have filtered it since a flip made it stale.
-        let is_behind = |behind: &HashSet<_>, lane: &Lane<P>| {
-            renewed || (class == Class::Conflatable && behind.contains(&(lane.id, stream)))
+        let (state, behind) = (&self.state, &mut self.behind);
+        let whole_for = |behind: &mut HashSet<_>, lane: &Lane<P>| {
+            let place = (lane.id, stream);
+            let is_due = renewed || (class == Class::Conflatable && behind.contains(&place));
+            let state = state.as_ref().filter(|_| is_due)?;
+            let whole = P::duplicate(state.of(&stream)?, class)?;
+            behind.remove(&place);
+            Some(whole)
         };
+        let counts = &self.shared.counts;
+        counts.routed.add(u64::from(!lanes.is_empty()));
         match &**lanes {
             [] => counts.unrouted.add(1),
-            [only] if !is_behind(&self.behind, &topology.lanes[*only].lane) => {
-                counts.routed.add(1);
-                topology.lanes[*only].lane.push(message, class, stream, watch);
+            [only] => {
+                let lane = &topology.lanes[*only].lane;
+                let message = whole_for(behind, lane).unwrap_or(message);
+                lane.push(message, class, stream, watch);
             }
             several => {
-                counts.routed.add(1);
                 for index in several {
                     let lane = &topology.lanes[*index].lane;
-                    let whole = match &self.state {
-                        Some(state) if is_behind(&self.behind, lane) => state.of(&stream),
-                        _ => None,
-                    };
-                    match P::duplicate(whole.unwrap_or(&message), class) {
-                        Some(mut duplicate) => {
-                            if whole.is_some() {
-                                self.behind.remove(&(lane.id, stream));
-                                P::stamp(&mut duplicate, topology.version);
-                            }
-                            lane.push(duplicate, class, stream, watch);
-                        }
+                    let whole = whole_for(behind, lane);
+                    match whole.or_else(|| P::duplicate(&message, class)) {
+                        Some(duplicate) => lane.push(duplicate, class, stream, watch),
                         None => {
                             counts.duplicates_failed.add(1);
                             if class == Class::Critical {
                                 let trace = P::trace(&message);
                                 tracing::error!(trace, "a critical message has no duplicate");
                             }
-                            if class == Class::Conflatable && self.state.is_some() {
-                                self.behind.insert((lane.id, stream));
+                            if class == Class::Conflatable && state.is_some() {
+                                behind.insert((lane.id, stream));
                             }
                             lane.miss(stream, watch);
                         }
@@ -387,29 +388,39 @@ impl<P: Protocol> Dispatcher<P> {
         }
         self.resolved.clear();
         self.behind.retain(|(lane, _)| self.topology.lanes.iter().any(|r| r.lane.id == *lane));
-        let Some(state) = &self.state else { return };
+        self.welcome(&before);
+    }
+
+    /// Sends the current state to lanes that are new since a snapshot and asked for it, and has those
+    /// that take a stream anew start with its whole state.
+    fn welcome(&mut self, before: &Topology<P>) {
+        let Some(state) = &mut self.state else { return };
         for routed in self.topology.lanes.iter() {
             let is_it = |old: &&Routed<P>| old.lane.id == routed.lane.id;
             let Some(old) = before.lanes.iter().find(is_it) else { continue };
             if !Arc::ptr_eq(&old.routes, &routed.routes) {
-                let keys = state.iter().map(|message| (P::key(message), P::stream(message)));
+                let keys = state.iter_mut().map(|message| (P::key(message), P::stream(message)));
                 let new = keys.filter(|(key, _)| routed.takes(key) && !old.takes(key));
                 self.behind.extend(new.map(|(_, stream)| (routed.lane.id, stream)));
             }
         }
         let new = |routed: &&Routed<P>| routed.lane.take_wants_state();
         for routed in self.topology.lanes.iter().filter(new) {
-            for message in state.iter().filter(|message| routed.takes(&P::key(message))) {
-                let class = P::class(message);
+            for message in state.iter_mut() {
+                if !routed.takes(&P::key(message)) {
+                    continue;
+                }
+                // Here, where nobody else has it: a duplicate may share what it says.
+                P::stamp(message, self.topology.version);
+                let (class, stream) = (P::class(message), P::stream(message));
                 match P::duplicate(message, class) {
-                    Some(mut duplicate) => {
-                        P::stamp(&mut duplicate, self.topology.version);
-                        routed.lane.push(duplicate, class, P::stream(message), Watch::default());
+                    Some(duplicate) => {
+                        routed.lane.push(duplicate, class, stream, Watch::default());
                     }
                     None => {
                         self.shared.counts.duplicates_failed.add(1);
-                        self.behind.insert((routed.lane.id, P::stream(message)));
-                        routed.lane.miss(P::stream(message), Watch::default());
+                        self.behind.insert((routed.lane.id, stream));
+                        routed.lane.miss(stream, Watch::default());
                     }
                 }
             }

@@ -65,7 +65,7 @@ pub struct DeadLetter<M> {
     pub message: M,
     /// Its trace number.
     pub trace: u64,
-    /// The consumer's name.
+    /// The consumer's name; the dispatcher's, of what it could not take.
     pub consumer: Arc<str>,
     /// Why it was not handled.
     pub cause: DeathCause,
@@ -81,7 +81,8 @@ pub enum DeathCause {
     Refused,
     /// The consumer unsubscribed before its turn.
     Unsubscribed,
-    /// The dispatcher was dropped without a shutdown that could have handed it back.
+    /// The dispatcher was dropped without a shutdown that could have handed it back; or its owner
+    /// [buried](crate::Dispatcher::bury) it, under the dispatcher's name.
     Abandoned,
 }
 

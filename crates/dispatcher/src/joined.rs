@@ -50,15 +50,20 @@ impl<F> Joined<F> {
         Ok(())
     }
 
-    /// How many have reported.
-    pub(crate) fn count(&self) -> usize {
-        lock(&self.state).reports.len()
+    /// Whether this is so of the reports that are in.
+    pub(crate) fn is(&self, so: impl Fn(&[LaneReport<F>]) -> bool) -> bool {
+        so(&lock(&self.state).reports)
     }
 
-    /// Waits until `expected` consumers have reported, `stop` says so, or `limit` is over.
-    pub(crate) fn wait(&self, expected: usize, limit: Option<Instant>, stop: impl Fn() -> bool) {
+    /// Waits until `are_done` says so of the reports that are in, `stop` does, or `limit` is over.
+    pub(crate) fn wait(
+        &self,
+        are_done: impl Fn(&[LaneReport<F>]) -> bool,
+        limit: Option<Instant>,
+        stop: impl Fn() -> bool,
+    ) {
         let mut state = lock(&self.state);
-        while state.reports.len() < expected && !stop() {
+        while !are_done(&state.reports) && !stop() {
             state = match limit {
                 None => wait(&self.told, state),
                 Some(limit) => {
@@ -72,7 +77,7 @@ impl<F> Joined<F> {
         }
     }
 
-    /// Has `wait` look at `stop` again.
+    /// Has `wait` look again.
     pub(crate) fn wake(&self) {
         // Under the lock, lest the publisher has looked already and does not sleep yet.
         drop(lock(&self.state));

@@ -16,7 +16,8 @@ use crate::{
     clock,
     contain::{contain, message_of},
     fan_outs::nanos,
-    shared::Sinks,
+    holes::Holes,
+    shared::{Shared, Sinks},
     stats::LaneCounts,
     sync::{lock, wait},
     timings::LaneTimes,
@@ -54,10 +55,8 @@ pub(crate) struct Lane<P: Protocol> {
     handler: Mutex<Option<Handler<P>>>,
     /// It asked for the current state and has not had it.
     wants_state: AtomicBool,
-    /// Conflatable messages of these streams were filtered: what follows them may be worth nothing
-    /// alone. The flag is a hint for whoever does not hold the lock.
-    lost: Mutex<HashSet<P::Key>>,
-    has_lost: AtomicBool,
+    /// Where the current state is kept: streams with a part missing.
+    holes: Option<Holes<P::Key>>,
     sinks: Arc<Sinks<P>>,
     counts: LaneCounts,
     /// Unless nothing is measured.
@@ -101,8 +100,7 @@ impl<P: Protocol> Lane<P> {
         capacity: usize,
         handler: Handler<P>,
         wants_state: bool,
-        sinks: Arc<Sinks<P>>,
-        timed: bool,
+        shared: &Shared<P>,
     ) -> Self {
         let queue = Queue {
             backlog: Backlog::new(capacity),
@@ -120,11 +118,10 @@ impl<P: Protocol> Lane<P> {
             wake: Condvar::new(),
             handler: Mutex::new(Some(handler)),
             wants_state: AtomicBool::new(wants_state),
-            lost: Mutex::default(),
-            has_lost: AtomicBool::new(false),
-            sinks,
+            holes: shared.keeps_state.then(Holes::new),
+            sinks: Arc::clone(&shared.sinks),
             counts: LaneCounts::default(),
-            times: timed.then(LaneTimes::default),
+            times: (shared.time_one_in > 0).then(LaneTimes::default),
         }
     }
 
@@ -133,14 +130,9 @@ impl<P: Protocol> Lane<P> {
         self.wants_state.load(Relaxed) && self.wants_state.swap(false, Relaxed)
     }
 
-    /// The streams of which a conflatable message was filtered since the last time.
+    /// The streams that came to a handler in parts since the last time.
     pub(crate) fn take_lost(&self) -> HashSet<P::Key> {
-        if !self.has_lost.load(Relaxed) {
-            return HashSet::new();
-        }
-        let mut lost = lock(&self.lost);
-        self.has_lost.store(false, Relaxed);
-        std::mem::take(&mut *lost)
+        self.holes.as_ref().map_or_else(HashSet::new, Holes::take_lost)
     }
 
     /// Puts a message where it waits for the handler.
@@ -232,13 +224,15 @@ impl<P: Protocol> Lane<P> {
         self.wake.notify_all();
     }
 
-    /// Keeps the handler from running, or lets it run again. Answers whether that is a change. A call
-    /// in progress goes on; once this is over no other begins.
+    /// Keeps the handler from running, or lets it run again. Answers whether that is a change. Once this is
+    /// over no message is taken for it any more; one that was taken before is still handled.
     pub(crate) fn set_paused(&self, paused: bool) -> bool {
         let mut queue = lock(&self.queue);
         let was = std::mem::replace(&mut queue.paused, paused);
         drop(queue);
         self.wake.notify_all();
+        // A dispatch does not wait for who is paused.
+        self.sinks.joined.wake();
         was != paused
     }
 
@@ -323,6 +317,9 @@ impl<P: Protocol> Lane<P> {
 
     fn deliver(&self, entry: Entry<P>, worker: &Arc<str>) {
         let Entry { message, class, stream, skipped, watch, .. } = entry;
+        // Asked before the message is the handler's.
+        let hole = self.holes.as_ref().filter(|_| class == Class::Conflatable);
+        let hole = hole.map(|holes| (holes, P::starts_state(&message)));
         let mut slot = lock(&self.handler);
         let handler = slot.as_mut().expect("whoever takes an entry sees to the handler afterwards");
         let started = watch.is_watched().then(clock::now);
@@ -334,13 +331,11 @@ impl<P: Protocol> Lane<P> {
         let ran = started.map(|started| (started, clock::now()));
         self.time(watch, &outcome, ran);
         drop(slot);
+        if let Some((holes, is_whole)) = hole {
+            holes.note(stream, matches!(outcome, Outcome::Filtered), is_whole);
+        }
         if matches!(outcome, Outcome::Filtered) && class != Class::Critical {
             lock(&self.queue).backlog.untold(stream, skipped);
-        }
-        if matches!(outcome, Outcome::Filtered) && class == Class::Conflatable {
-            let mut lost = lock(&self.lost);
-            lost.insert(stream);
-            self.has_lost.store(true, Relaxed);
         }
         // Whatever is dropped may panic: first what must not be lost, then whoever waits.
         let (letter, rest) = match dead {

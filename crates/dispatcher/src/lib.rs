@@ -61,6 +61,7 @@ mod delivery;
 mod dispatcher;
 mod fan_outs;
 mod fault;
+mod holes;
 mod joined;
 mod lane;
 mod order;

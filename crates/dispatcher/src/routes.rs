@@ -6,6 +6,7 @@ use std::{
 
 use crate::{
     DeathCause, Delivery, LaneId, Protocol, Route, Stats, Timings, Verdict,
+    contain::contain,
     lane::{Handler, Lane},
     shared::Shared,
     sync::lock,
@@ -15,8 +16,8 @@ use crate::{
 
 /// Who gets what: to be changed from any thread, while messages flow. Cloning gives another handle.
 ///
-/// Each change makes a new snapshot with the next version; the publisher uses it from its next
-/// message on, whole or not at all.
+/// Each change of lanes, and each flip, makes a new snapshot with the next version; the publisher uses it
+/// from its next message on, whole or not at all.
 pub struct Routes<P: Protocol> {
     pub(crate) shared: Arc<Shared<P>>,
 }
@@ -36,17 +37,20 @@ impl<P: Protocol> Routes<P> {
     pub fn subscribe(&self, subscription: Subscription<P>) -> Result<LaneId, SubscribeError> {
         let Subscription { name, routes, handler, current_state, capacity } = subscription;
         let shared = &self.shared;
-        if name.trim().is_empty() {
-            return Err(SubscribeError::NoName);
-        }
-        if routes.is_empty() {
-            return Err(SubscribeError::NoRoute { name });
-        }
-        if current_state && !shared.keeps_state {
-            return Err(SubscribeError::NoState { name });
-        }
-        if capacity == Some(0) {
-            return Err(SubscribeError::NoRoom { name });
+        let problem = if name.trim().is_empty() {
+            Some(SubscribeError::NoName)
+        } else if routes.is_empty() {
+            Some(SubscribeError::NoRoute { name: name.clone() })
+        } else if current_state && !shared.keeps_state {
+            Some(SubscribeError::NoState { name: name.clone() })
+        } else if capacity == Some(0) {
+            Some(SubscribeError::NoRoom { name: name.clone() })
+        } else {
+            None
+        };
+        if let Some(problem) = problem {
+            contain("the handler of a refused consumer, when dropped,", || drop(handler));
+            return Err(problem);
         }
         let id = LaneId(shared.next_lane.fetch_add(1, Ordering::Relaxed));
         let lane = Arc::new(Lane::new(
@@ -55,8 +59,7 @@ impl<P: Protocol> Routes<P> {
             capacity.unwrap_or(shared.lane_capacity),
             handler,
             current_state,
-            Arc::clone(&shared.sinks),
-            shared.time_one_in > 0,
+            shared,
         ));
         // Whoever unsubscribed since left a thread that is over, to be joined outside of the lock:
         // it may still be dropping what is not ours.
@@ -85,7 +88,10 @@ impl<P: Protocol> Routes<P> {
             Ok(current.with(lanes))
         });
         over.into_iter().for_each(Worker::join);
-        opened?;
+        if let Err(refused) = opened {
+            lane.drop_handler();
+            return Err(refused);
+        }
         tracing::debug!(consumer = &*lane.name, %id, "lane opened");
         Ok(id)
     }
@@ -137,9 +143,9 @@ impl<P: Protocol> Routes<P> {
         })
     }
 
-    /// Pauses a lane: once this is over its handler is not run any more. Messages still come and wait,
-    /// and give way by class as with any slow consumer; critical ones all wait. A call in progress goes
-    /// on. A dispatch that waits for its consumers does not wait for a paused one, and a shutdown hands
+    /// Pauses a lane: once this is over no message is taken for its handler any more; one that was taken
+    /// before is still handled. Messages still come and wait, and give way by class as with any slow
+    /// consumer; critical ones all wait. A dispatch that waits for its consumers does not wait for a paused one, and a shutdown hands
     /// back what waits for it. Pausing again changes nothing. Answers whether it ran before.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use crate::{Class, Protocol};
+use crate::{Class, Protocol, topology::Topology};
 
 /// The current state of every stream that has one: its conflatable messages, all folded into one.
 /// For lanes that ask for it when they subscribe. Belongs to the publisher.
@@ -22,20 +22,30 @@ impl<P: Protocol> CurrentState<P> {
         Self { index: HashMap::new(), streams: vec![] }
     }
 
-    /// Takes note of a message that is about to be delivered. Answers whether it is the first of its
-    /// stream after a flip and says nothing without what came before, which may have been filtered.
-    pub(crate) fn note(&mut self, message: &P::Message, class: Class, flips: u64) -> bool {
+    /// Takes note of a message that is about to be delivered under this snapshot. Answers whether it is the
+    /// first of its stream after a flip and says nothing without what came before, which may have been
+    /// filtered.
+    pub(crate) fn note(
+        &mut self,
+        message: &P::Message,
+        class: Class,
+        topology: &Topology<P>,
+    ) -> bool {
         if class != Class::Conflatable {
             return false;
         }
         let index = *self.index.entry(P::stream(message)).or_insert_with(|| {
-            self.streams.push(Stream { state: None, flips });
+            self.streams.push(Stream { state: None, flips: topology.flips });
             self.streams.len() - 1
         });
         let Stream { state: held, flips: before } = &mut self.streams[index];
-        let is_first = std::mem::replace(before, flips) != flips;
+        let is_first = std::mem::replace(before, topology.flips) != topology.flips;
         match (held.as_mut(), P::duplicate(message, class)) {
-            (Some(held), Some(newer)) => P::conflate(held, newer),
+            (Some(held), Some(newer)) => {
+                P::conflate(held, newer);
+                // Here, where nobody else has it: a duplicate may share what it says.
+                P::stamp(held, topology.version);
+            }
             (_, newer) => *held = newer.filter(P::starts_state),
         }
         is_first && !P::starts_state(message)
@@ -47,7 +57,7 @@ impl<P: Protocol> CurrentState<P> {
     }
 
     /// The state of every stream, oldest stream first.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &P::Message> + '_ {
-        self.streams.iter().filter_map(|stream| stream.state.as_ref())
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut P::Message> + '_ {
+        self.streams.iter_mut().filter_map(|stream| stream.state.as_mut())
     }
 }

@@ -115,6 +115,25 @@ fn who_filtered_a_part_of_a_stream_starts_again_from_its_whole_state() {
         dispatcher.publish(delta, now).unwrap();
         run_all(&mut dispatcher);
     }
-    assert_eq!(numbers(&seen), [vec![1], vec![1, 2, 3], vec![4]]);
+    // The first that it handles tells of the hole, and the next is whole.
+    assert_eq!(numbers(&seen), [vec![1], vec![3], vec![1, 2, 3, 4]]);
     assert_eq!(seen.lock().unwrap()[1].skipped.dropped, 1);
+}
+
+#[test]
+fn fr_008_a_single_consumer_that_missed_a_part_gets_the_next_itself_when_no_whole_can_be_had() {
+    let mut dispatcher = stepped().keep_current_state(true).build().unwrap();
+    let routes = dispatcher.routes();
+    let (seen, handler) = recorder();
+    routes.subscribe(Subscription::new("a", handler).to(Route::All)).unwrap();
+    let (_, handler) = recorder();
+    let other = routes.subscribe(Subscription::new("b", handler).to(Route::All)).unwrap();
+    let empty = |number| Message { pool_is_empty: true, ..message(1, Class::Conflatable, number) };
+    let now = Instant::now();
+    dispatcher.publish(empty(1), now).unwrap();
+    routes.unsubscribe(other).unwrap();
+    dispatcher.publish(empty(2), now).unwrap();
+    run_all(&mut dispatcher);
+    assert_eq!(numbers(&seen), [vec![2]]);
+    assert_eq!(seen.lock().unwrap()[0].skipped.dropped, 1);
 }

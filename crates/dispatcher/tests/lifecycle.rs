@@ -597,3 +597,23 @@ fn a_handler_that_panics_when_it_is_dropped_is_contained() {
     dispatcher.routes().unsubscribe(lane).unwrap();
     assert!(dispatcher.shutdown(MINUTE).is_clean());
 }
+
+#[test]
+fn a_refused_consumers_handler_that_panics_when_it_is_dropped_is_contained() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            std::panic::resume_unwind(Box::new("dropped"));
+        }
+    }
+    let dispatcher = stepped().build().unwrap();
+    let routes = dispatcher.routes();
+    routes.subscribe(Subscription::new("a", |_: Delivery<Message>| ()).to(Route::All)).unwrap();
+    for name in ["a", ""] {
+        let bomb = Bomb;
+        let handler = move |_: Delivery<Message>| {
+            let _ = &bomb;
+        };
+        assert!(routes.subscribe(Subscription::new(name, handler).to(Route::All)).is_err());
+    }
+}

@@ -81,3 +81,29 @@ fn one_lane_can_be_stepped_alone() {
     routes.unsubscribe(lane).unwrap();
     assert!(!dispatcher.run_lane(lane));
 }
+
+#[test]
+fn a_dispatch_goes_on_when_the_consumer_that_it_waits_for_is_paused() {
+    let mut dispatcher = Dispatcher::<Test>::builder().build().unwrap();
+    let routes = dispatcher.routes();
+    let (entered, has_entered) = crossbeam_channel::bounded(1);
+    let (let_go, held) = crossbeam_channel::bounded::<()>(0);
+    let busy = move |_: Delivery<Message>| {
+        entered.send(()).expect("heard");
+        let _ = held.recv();
+    };
+    let lane = routes.subscribe(Subscription::new("busy", busy).to(Route::All)).unwrap();
+    routes.subscribe(Subscription::new("idle", |_: Delivery<Message>| ()).to(Route::All)).unwrap();
+    dispatcher.publish(message(1, Class::Critical, 1), Instant::now()).unwrap();
+    has_entered.recv().unwrap();
+    let pauser = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(20));
+        routes.pause(lane).unwrap();
+    });
+    let report = dispatcher.dispatch(message(1, Class::Critical, 2), Instant::now(), None).unwrap();
+    assert!(report.cut_short);
+    let outcomes: Vec<_> = report.lanes.iter().map(|row| format!("{:?}", row.outcome)).collect();
+    assert_eq!(outcomes, ["Handled", "Pending"]);
+    pauser.join().unwrap();
+    drop(let_go);
+}

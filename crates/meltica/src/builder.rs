@@ -115,7 +115,10 @@ impl Builder {
         self
     }
 
-    /// Whether consumers that subscribe later may ask for the current state first. By default not.
+    /// Whether consumers that subscribe later may ask for the current state first. Then also whoever lost a
+    /// part of a stream has the whole book next: after a flip, after it had filtered some, and after it
+    /// selected anew. Costs one duplicate and one fold per conflatable message, and holds one message a
+    /// stream, which the pools must have. By default not.
     pub fn keep_current_state(mut self, keep: bool) -> Self {
         self.keeps_state = keep;
         self.dispatcher = self.dispatcher.keep_current_state(keep);

@@ -1,6 +1,7 @@
 use std::{
     collections::VecDeque,
     fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -26,8 +27,8 @@ const TRACES: u64 = 1 << 63;
 /// The pipeline obeys between two messages, in the order in which commands were sent: before it takes
 /// the next message, or at its next [`poll`](crate::Pipeline::poll). Each command is answered by two
 /// critical messages with its [trace id](Pending::trace), of venue and instrument none: a
-/// `ControlAck` before it is carried out, and a `ControlResult` when it is in force, whose routing
-/// version is the first of which that is true, or which says why it was refused. Who sent it may also
+/// `ControlAck` before it is carried out, and a `ControlResult` when it is in force for all messages
+/// that come after it, or which says why it was refused. Who sent it may also
 /// [wait](Pending::wait) for the result, typed.
 ///
 /// ```
@@ -90,7 +91,8 @@ pub enum Command {
         with_state: bool,
     },
     /// Removes a consumer. What waits for it is discarded, its critical messages go to the dead-letter
-    /// sink; a call in progress goes on.
+    /// sink (the acknowledgement of this command among them, if it wants control events); a call in
+    /// progress goes on.
     Unsubscribe {
         /// Its name.
         consumer: String,
@@ -104,8 +106,9 @@ pub enum Command {
         selections: Vec<Select>,
     },
     /// Adds a merge rule, or puts it in the place of the one of its name. Windows that are open under
-    /// the old rule close first, as for a flip; books that both rules add up are kept. The pools do not
-    /// grow: what windows cannot have is counted.
+    /// the old rule close first, as for a flip; books that both rules add up are kept. What the old windows
+    /// had is forgotten otherwise: a message that comes again after the change is not known as a repeat.
+    /// The pools do not grow: what windows cannot have is counted.
     SetMerge(Box<MergeRule>),
     /// Removes a merge rule, after closing its windows as for a flip.
     RemoveMerge {
@@ -121,8 +124,9 @@ pub enum Command {
         /// The version: at most the next one.
         version: u64,
     },
-    /// Has a consumer's handler not be run any more. What comes waits, and gives way by class; critical
-    /// messages all wait. Pausing again changes nothing.
+    /// Has no message be taken for a consumer's handler any more; one that was taken before is still
+    /// handled. What comes waits, and gives way by class; critical messages all wait, and a shutdown hands
+    /// them back. Pausing again changes nothing.
     Pause {
         /// Its name.
         consumer: String,
@@ -308,8 +312,8 @@ impl Pending {
 
     /// Waits for what becomes of it; `None` if `limit` is over before, and then it may be asked again.
     /// On the thread that drives the pipeline, and from inside a consumer that a dispatch waits for, ask
-    /// with a limit of zero: there, nothing can happen meanwhile. Once it was told, it is
-    /// [`CommandError::Stopped`].
+    /// with a limit of zero: there, nothing can happen meanwhile. Once it was told, and when the pipeline
+    /// shuts down first, it is [`CommandError::Stopped`].
     ///
     /// # Errors
     ///
@@ -327,7 +331,7 @@ impl Pending {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Applied {
-    /// The routing version as of which it is.
+    /// The routing version then: of subscribing, unsubscribing, reselecting and flips a new one.
     pub version: u64,
 }
 
@@ -386,6 +390,18 @@ pub(crate) struct Order {
     pub(crate) answer: Sender<Result<Applied, CommandError>>,
 }
 
+impl Order {
+    /// Tells who waits for it that nothing will come of it.
+    pub(crate) fn refuse(self) {
+        let Self { command, answer, .. } = self;
+        drop(answer);
+        // A consumer's closure is in it, and may panic when it is dropped.
+        if catch_unwind(AssertUnwindSafe(|| drop(command))).is_err() {
+            tracing::error!("a command, when dropped, panicked");
+        }
+    }
+}
+
 /// Where the pipeline finds its commands. Dropped, it answers those that are left.
 pub(crate) struct Orders {
     desk: Arc<Desk>,
@@ -394,18 +410,18 @@ pub(crate) struct Orders {
 }
 
 impl Orders {
-    /// Whether there is a command, at the price of one load. One that is sent at this moment may be
+    /// Whether there are commands, at the price of one load. One that is sent at this moment may be
     /// seen a message later.
     #[inline]
-    pub(crate) fn is_waiting(&self) -> bool {
+    pub(crate) fn are_waiting(&self) -> bool {
         self.desk.queued.load(Ordering::Relaxed) != self.taken
     }
 
-    /// The next command.
-    pub(crate) fn take(&mut self) -> Option<Order> {
-        let order = self.desk.lock().orders.pop_front()?;
-        self.taken += 1;
-        Some(order)
+    /// Those that wait now.
+    pub(crate) fn take(&mut self) -> VecDeque<Order> {
+        let orders = std::mem::take(&mut self.desk.lock().orders);
+        self.taken += orders.len() as u64;
+        orders
     }
 
     /// For who sleeps until there is a command.
@@ -421,7 +437,7 @@ impl Drop for Orders {
             queue.closed = true;
             std::mem::take(&mut queue.orders)
         };
-        // Outside of the lock: what is in a command is not ours. Who waits hears of it by its drop.
-        drop(left);
+        // Outside of the lock: what is in a command is not ours.
+        left.into_iter().for_each(Order::refuse);
     }
 }

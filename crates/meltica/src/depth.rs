@@ -36,10 +36,11 @@ impl Depth {
         }
     }
 
-    /// Goes on with the books of a rule in whose place this one is.
-    pub(crate) fn inherit(&mut self, old: Self) {
+    /// Goes on with the books of a rule in whose place this one is; with those that this one is about:
+    /// others would miss what comes until yet another rule wants them again.
+    pub(crate) fn inherit(&mut self, old: Self, rule: &MergeRule) {
         self.books = old.books;
-        self.books.retain(|(_, venue), _| self.venues.contains(venue));
+        self.books.retain(|(instrument, venue), _| rule.is_about(*instrument, *venue));
     }
 
     /// Takes a message into its venue's book; false if it says nothing new of it: a delta before the

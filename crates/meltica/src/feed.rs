@@ -1,9 +1,10 @@
 use std::{
     fmt,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
+    thread::{self, ThreadId},
 };
 
 use crossbeam_channel::{Sender, TrySendError};
@@ -24,9 +25,22 @@ pub(crate) struct State {
     stopped: AtomicBool,
     /// How many feeds are between looking at `stopped` and having sent.
     sending: AtomicUsize,
+    /// The thread that receives.
+    core: OnceLock<ThreadId>,
 }
 
 impl State {
+    /// This thread receives from now on.
+    pub(crate) fn set_core(&self) {
+        // It is the first and only one.
+        let _ = self.core.set(thread::current().id());
+    }
+
+    /// Whether this is the thread that receives, as in a consumer of a pipeline without workers.
+    fn is_core(&self) -> bool {
+        self.core.get().is_some_and(|core| *core == thread::current().id())
+    }
+
     /// No feed takes a message from now on, but those already in `sending`.
     pub(crate) fn stop(&self) {
         // SeqCst, with `Feed::admitted`: a feed either sees this, or is seen in `sending`.
@@ -49,8 +63,12 @@ impl Feed {
     ///
     /// # Errors
     ///
-    /// [`FeedError::Stopped`] hands the message back.
+    /// [`FeedError::Stopped`] hands the message back; and so does [`FeedError::Full`], in a consumer that
+    /// runs on the pipeline's own thread, where waiting for room would be for ever.
     pub fn push(&self, message: Message) -> Result<(), FeedError> {
+        if self.state.is_core() {
+            return self.try_push(message);
+        }
         self.admitted(message, |message| {
             self.sender.send(message).map_err(|refused| FeedError::Stopped(refused.0))
         })

@@ -65,7 +65,10 @@ impl Protocol for Market {
     }
 
     fn stamp(message: &mut Message, version: u64) {
-        message.header_mut().routing_version = version;
+        // A book that others have too would be copied for it.
+        if message.header().routing_version != version {
+            message.header_mut().routing_version = version;
+        }
     }
 
     fn trace(message: &Message) -> u64 {

@@ -156,6 +156,12 @@ impl MergeRule {
         kinds(self.what) == kinds(other.what) && self.published_as == other.published_as && shared
     }
 
+    /// Whether it merges what this venue says of this instrument.
+    pub(crate) fn is_about(&self, instrument: InstrumentId, venue: VenueId) -> bool {
+        let named = |instruments: &Vec<_>| instruments.contains(&instrument);
+        self.venues.contains(&venue) && self.instruments.as_ref().is_none_or(named)
+    }
+
     /// What is wrong with it, beside these others.
     pub(crate) fn check<'a>(&self, others: impl Iterator<Item = &'a Self> + Clone) -> Vec<Problem> {
         let rule = || self.name.to_string();

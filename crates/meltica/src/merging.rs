@@ -137,13 +137,15 @@ impl Merging {
         self.stages.iter().filter_map(deadline).min()
     }
 
-    /// Closes every window, as if its time was up.
-    pub(crate) fn flush(&mut self) {
+    /// Closes every window, as if its time was up; those whose time is up as such.
+    pub(crate) fn flush(&mut self, now: Instant) {
+        self.poll(now);
         self.stages.iter_mut().for_each(Stage::flush);
     }
 
-    /// Closes every window of one rule.
-    pub(crate) fn flush_rule(&mut self, rule: &str) {
+    /// The same with one rule.
+    pub(crate) fn flush_rule(&mut self, rule: &str, now: Instant) {
+        self.poll(now);
         self.stages.iter_mut().filter(|stage| *stage.rule.name == *rule).for_each(Stage::flush);
     }
 }
@@ -176,7 +178,7 @@ impl Stage {
             (Windows::Depth(windows), What::Depth { levels }) => {
                 let depth = Depth::new(&rule, levels, pools.books.clone(), follow);
                 let old = windows.change(settings(depth, &rule)).expect(CHECKED);
-                windows.merge_mut().inherit(old);
+                windows.merge_mut().inherit(old, &rule);
                 self.rule = rule;
             }
             _ => *self = Self::new(rule, pools, follow),
@@ -199,9 +201,7 @@ impl Stage {
             (Message::Book(_), Windows::Depth(_)) => message.kind() != EventKind::MergedBook,
             _ => false,
         };
-        let MergeRule { venues, instruments, .. } = &self.rule;
-        let named = |instruments: &Vec<_>| instruments.contains(instrument);
-        of_a_kind && venues.contains(venue) && instruments.as_ref().is_none_or(named)
+        of_a_kind && self.rule.is_about(*instrument, *venue)
     }
 
     fn push_duplicate(&mut self, message: &Message, now: Instant) {

@@ -10,13 +10,21 @@ use crate::{
 };
 
 impl Pipeline {
-    /// Carries out the commands that wait. After a cancellation none is: it could not be answered but to
-    /// who waits for it.
+    /// Carries out the commands that wait.
     #[inline]
     pub(crate) fn obey_all(&mut self, now: Instant) {
-        while self.orders.is_waiting() {
-            let Some(order) = self.orders.take() else { return };
-            if !self.is_cancelled() {
+        if self.orders.are_waiting() {
+            self.obey_waiting(now);
+        }
+    }
+
+    /// Carries out the commands that wait at this moment: who sends more meanwhile must not keep messages
+    /// from their turn. After a cancellation none is, since it could not be answered but to who waits for it.
+    pub(crate) fn obey_waiting(&mut self, now: Instant) {
+        for order in self.orders.take() {
+            if self.is_cancelled() {
+                order.refuse();
+            } else {
                 self.obey(order, now);
             }
         }
@@ -108,7 +116,7 @@ impl Pipeline {
 
     /// What the windows of a rule become is routed as of before the change.
     fn close_windows_of(&mut self, rule: &str, now: Instant) {
-        self.merging.flush_rule(rule);
+        self.merging.flush_rule(rule, now);
         self.publish_merged(now);
     }
 }

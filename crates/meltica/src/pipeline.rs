@@ -29,6 +29,8 @@ use crate::{
 /// given a thread of its own by [`spawn`](Self::spawn). Changed while it runs by its [`Control`], from
 /// any thread.
 pub struct Pipeline {
+    /// Before the dispatcher: who waits for a command in a consumer must not be waited for.
+    pub(crate) orders: Orders,
     pub(crate) dispatcher: Dispatcher<Market>,
     recycler: Recycler,
     pools: Pools,
@@ -41,7 +43,6 @@ pub struct Pipeline {
     follow: Follow,
     pub(crate) consumers: Consumers,
     control: Control,
-    pub(crate) orders: Orders,
 }
 
 /// What became of a pushed message.
@@ -385,7 +386,7 @@ impl Pipeline {
     fn flush_merging(&mut self) {
         // Without a time that was told there is no message that could wait.
         let Some(now) = self.now else { return };
-        self.merging.flush();
+        self.merging.flush(now);
         self.publish_merged(now);
     }
 
@@ -408,7 +409,9 @@ impl Pipeline {
         self.obey_all(self.now.unwrap_or_else(Instant::now));
         self.flush_merging();
         let stats = self.stats_source();
-        let Self { dispatcher, recycler, .. } = self;
+        let Self { orders, dispatcher, recycler, .. } = self;
+        // What is sent from now on is refused, also to consumers that wait for it.
+        drop(orders);
         let shutdown = dispatcher.shutdown(limit);
         End {
             stats: stats.read(),

@@ -1,5 +1,6 @@
 use std::{
     fmt, io,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::Arc,
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -18,8 +19,8 @@ use crate::{
 
 /// A pipeline on a thread of its own. A pipeline without workers runs its consumers on that thread too.
 ///
-/// Dropped without a [`shutdown`](Self::shutdown), it stops at once: what waits is not delivered, and
-/// critical messages go to the dead-letter sink.
+/// Dropped without a [`shutdown`](Self::shutdown), it stops when the calls in progress are over: what waits is
+/// not delivered, and critical messages go to the dead-letter sink.
 pub struct Running {
     feed: Feed,
     control: Control,
@@ -41,9 +42,10 @@ impl Running {
         let pools = pipeline.pools().clone();
         let control = pipeline.control();
         let stats = pipeline.stats_source();
-        let core = thread::Builder::new()
-            .name("meltica-core".to_owned())
-            .spawn(move || serve(pipeline, &messages, &stopped, &state))?;
+        let core = thread::Builder::new().name("meltica-core".to_owned()).spawn(move || {
+            state.set_core();
+            serve(pipeline, &messages, &stopped, &state)
+        })?;
         Ok(Self { feed, control, stop, core: Some(core), pools, stats })
     }
 
@@ -98,6 +100,10 @@ impl Running {
         let core = self.core.take()?;
         // The core thread may be gone already.
         let _ = self.stop.send(limit);
+        if core.thread().id() == thread::current().id() {
+            // Dropped by one of its own consumers, without workers: it ends by itself.
+            return None;
+        }
         core.join().ok().flatten()
     }
 }
@@ -128,10 +134,53 @@ fn serve(
     state: &State,
 ) -> Option<End> {
     let mut refused = vec![];
+    let driven = catch_unwind(AssertUnwindSafe(|| {
+        drive(&mut pipeline, messages, stopped, state, &mut refused)
+    }));
+    state.stop();
+    // Whatever a feed has taken is still to come: it sends, or sees that we have stopped.
+    let mut left = vec![];
+    while !state.is_quiet() {
+        left.extend(messages.recv_timeout(Duration::from_micros(50)));
+    }
+    left.extend(messages.try_iter());
+    match driven {
+        Ok(Some(limit)) => {
+            left.into_iter().for_each(|message| push(&mut pipeline, message, state, &mut refused));
+            let mut end = pipeline.shutdown(limit);
+            end.refused = refused;
+            Some(end)
+        }
+        // Nobody waits for deliveries: critical messages go to the dead-letter sink, and so do those that
+        // wait, when the pipeline is dropped.
+        Ok(None) => {
+            refused.into_iter().chain(left).for_each(|message| pipeline.dispatcher.bury(message));
+            None
+        }
+        Err(panic) => {
+            tracing::error!("the pipeline's thread panicked, which is a bug; what waits is buried");
+            refused.into_iter().chain(left).for_each(|message| pipeline.dispatcher.bury(message));
+            drop(pipeline);
+            resume_unwind(panic)
+        }
+    }
+}
+
+/// Until it is told to stop; answers how long what waits is to be delivered, if it is.
+fn drive(
+    pipeline: &mut Pipeline,
+    messages: &Receiver<Message>,
+    stopped: &Receiver<Option<Duration>>,
+    state: &State,
+    refused: &mut Vec<Message>,
+) -> Option<Duration> {
     let woken = pipeline.orders.woken();
-    let limit = loop {
+    loop {
+        let quiet = || stopped.is_empty() && woken.is_empty();
+        let ran = (0..BURST).all(|_| quiet() && pipeline.run_once());
         // A channel that tells the time would be allocated anew for each wait.
-        let mut pause = match pipeline.next_deadline() {
+        let pause = match pipeline.next_deadline() {
+            _ if ran => Duration::ZERO,
             Some(deadline) => {
                 let now = Instant::now();
                 if deadline <= now {
@@ -141,35 +190,20 @@ fn serve(
             }
             None => LONG,
         };
-        if (0..BURST).all(|_| pipeline.run_once()) {
-            pause = Duration::ZERO;
-        }
         select_biased! {
-            recv(stopped) -> limit => break limit.ok().flatten(),
-            recv(woken) -> _ => pipeline.poll(Instant::now()),
+            recv(stopped) -> limit => return limit.ok().flatten(),
+            recv(woken) -> _ => {
+                let now = Instant::now();
+                pipeline.obey_waiting(now);
+                pipeline.poll(now);
+            }
             recv(messages) -> message => {
                 let burst = message.into_iter().chain(messages.try_iter()).take(BURST);
-                burst.for_each(|message| push(&mut pipeline, message, state, &mut refused));
+                burst.for_each(|message| push(pipeline, message, state, refused));
             }
             default(pause) => pipeline.poll(Instant::now()),
         }
-    };
-    state.stop();
-    // Whatever a feed has taken is still to come: it sends, or sees that we have stopped.
-    while !state.is_quiet() {
-        if let Ok(message) = messages.recv_timeout(Duration::from_micros(50)) {
-            push(&mut pipeline, message, state, &mut refused);
-        }
     }
-    messages.try_iter().for_each(|message| push(&mut pipeline, message, state, &mut refused));
-    let Some(limit) = limit else {
-        refused.into_iter().for_each(|message| pipeline.dispatcher.bury(message));
-        // Dropping it buries what waits: critical messages go to the dead-letter sink.
-        return None;
-    };
-    let mut end = pipeline.shutdown(limit);
-    end.refused = refused;
-    Some(end)
 }
 
 /// After a cancellation the feeds are refused, and what they have handed over already is handed back.

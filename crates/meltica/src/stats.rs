@@ -16,7 +16,7 @@ pub struct Stats {
     pub merges: Vec<MergeStats>,
     /// The dispatcher and its lanes.
     pub dispatcher: meltica_dispatcher::Stats,
-    /// The consumers that are subscribed or once were, in order of subscription.
+    /// The consumers that are subscribed or once were, by name, in order of their first subscription.
     pub consumers: Vec<ConsumerStats>,
     /// The pools.
     pub pools: Vec<meltica_recycler::Stats>,

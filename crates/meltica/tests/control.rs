@@ -427,3 +427,62 @@ fn a_running_pipeline_obeys_its_consumers_and_other_threads() {
     let said = seen.says();
     assert_eq!(said[1..], ["flip accepted", "flip applied", "flip accepted", "flip applied"]);
 }
+
+#[test]
+fn a_consumer_that_waits_for_a_command_does_not_hold_up_the_shutdown() {
+    let control = Arc::new(Mutex::new(None::<Control>));
+    let (mine, answer) = (Arc::clone(&control), Arc::new(Mutex::new(None)));
+    let answered = Arc::clone(&answer);
+    let (entered, has_entered) = crossbeam_channel::bounded(1);
+    let waiting = Consumer::new("waiting", move |_: &Delivery| {
+        let pending = mine.lock().expect("no panic").as_ref().expect("set before").flip();
+        entered.send(()).expect("heard");
+        let waited = pending.expect("there is room").wait(MINUTE);
+        *answered.lock().expect("no panic") = Some(waited.expect("within a minute").is_err());
+    });
+    let mut pipeline = Pipeline::builder()
+        .consumer(waiting, [Select::all().topic(Topic::Executions)])
+        .build()
+        .unwrap();
+    *control.lock().unwrap() = Some(pipeline.control());
+    pipeline.push(report(pipeline.pools()), Instant::now()).unwrap();
+    has_entered.recv().unwrap();
+    let start = Instant::now();
+    let end = pipeline.shutdown(MINUTE);
+    assert!(end.is_clean() && start.elapsed() < MINUTE / 2, "{end:?}");
+    assert_eq!(*answer.lock().unwrap(), Some(false), "what was sent before the end is obeyed");
+}
+
+#[test]
+fn dropping_a_pipeline_tells_those_who_wait_for_a_command() {
+    let pipeline = stepped().build().unwrap();
+    let pending = pipeline.control().flip().unwrap();
+    drop(pipeline);
+    assert!(matches!(pending.wait(NOW), Some(Err(CommandError::Stopped))));
+}
+
+#[test]
+fn after_a_flip_every_consumer_shares_one_whole_book() {
+    let mut builder = stepped().keep_current_state(true);
+    for name in ["a", "b", "c"] {
+        builder = builder.consumer(Consumer::new(name, |_| ()), [Select::all()]);
+    }
+    let mut pipeline = builder.build().unwrap();
+    let pools = pipeline.pools().clone();
+    for (sequence, kind) in [EventKind::BookSnapshot, EventKind::BookDelta].into_iter().enumerate()
+    {
+        let mut book = pools.books.lease_or_heap();
+        book.header = Header { kind, sequence: sequence as u64, ..Header::default() };
+        pipeline.push(book.into(), Instant::now()).unwrap();
+        while pipeline.run_once() {}
+        if sequence == 0 {
+            pipeline.flip();
+        }
+    }
+    assert_eq!(pools.books.stats().outstanding(), 1, "the state");
+    let mut book = pools.books.lease_or_heap();
+    book.header = Header { kind: EventKind::BookDelta, sequence: 2, ..Header::default() };
+    pipeline.flip();
+    pipeline.push(book.into(), Instant::now()).unwrap();
+    assert_eq!(pools.books.stats().outstanding(), 1, "which all three wait for, and no copy");
+}

@@ -176,3 +176,27 @@ fn a_full_queue_hands_the_message_back() {
     drop(let_go);
     assert!(running.shutdown(MINUTE).is_some());
 }
+
+#[test]
+fn a_consumer_on_the_core_thread_is_told_when_the_queue_is_full_and_may_drop_the_pipeline() {
+    let ways = Arc::new(Mutex::new(None::<(meltica::Feed, Pools, meltica::Running)>));
+    let mine = Arc::clone(&ways);
+    let (told, heard) = crossbeam_channel::bounded(1);
+    let feeding = Consumer::new("feeding", move |_: &meltica::Delivery| {
+        let Some((feed, pools, running)) = mine.lock().expect("no panic").take() else { return };
+        let refused = loop {
+            if let Err(refused) = feed.push(report(&pools, 0)) {
+                break refused;
+            }
+        };
+        drop(running);
+        told.send(format!("{refused:?}")).expect("heard");
+    });
+    let pipeline =
+        Pipeline::builder().workers(0).consumer(feeding, [Select::all()]).build().unwrap();
+    let running = pipeline.spawn(2).unwrap();
+    let (feed, pools) = (running.feed(), running.pools().clone());
+    *ways.lock().unwrap() = Some((feed.clone(), pools.clone(), running));
+    feed.push(report(&pools, 1)).unwrap();
+    assert_eq!(heard.recv_timeout(MINUTE).unwrap(), "Full(..)");
+}

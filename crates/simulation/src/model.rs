@@ -20,7 +20,7 @@ use self::{
 };
 use crate::{
     body::{Body, BookBody},
-    plan::{Hoard, Least, NAMES, Order, RULES, Settings},
+    plan::{End, Hoard, Least, NAMES, Order, RULES, Settings},
     world::{Answer, Cause, Letter, Log, Told},
 };
 
@@ -170,7 +170,8 @@ impl Model {
                 if member.wants.is_empty() || no_state || self.lanes.iter().any(has_name) {
                     return Err(());
                 }
-                self.lanes.push(Lane::new(member, generation, self.lane_capacity));
+                let keeps_state = self.keeps_state;
+                self.lanes.push(Lane::new(member, generation, self.lane_capacity, keeps_state));
                 self.version += 1;
             }
             Order::Unsubscribe(name) => {
@@ -183,8 +184,7 @@ impl Model {
             Order::Reselect(name, wants) => {
                 let books = self.state.iter().filter(|state| state.book.is_some());
                 let keys: Vec<_> = books.map(|state| state.key).collect();
-                let keeps_state = self.keeps_state;
-                self.lane(name)?.reselect(wants, &keys, keeps_state);
+                self.lane(name)?.reselect(wants, &keys);
                 self.version += 1;
             }
             Order::SetMerge(rule) => {
@@ -336,8 +336,9 @@ impl Model {
         }
     }
 
-    /// Closes the windows of one rule, or of all.
+    /// Closes the windows of one rule, or of all; before them, those whose time is up.
     fn flush(&mut self, rule: Option<usize>) {
+        self.poll_windows();
         let unmade = self.hoard.merged;
         for windows in &mut self.rules {
             if rule.is_none_or(|rule| windows.rule.name == rule) {
@@ -430,13 +431,14 @@ impl Model {
     fn route(&mut self, mut body: Body) -> usize {
         body.stamp(self.seen_version);
         let (book, whole) = self.note(&body);
-        let may_miss = may_miss(&body, self.hoard);
         let key = body.key();
-        let mut lanes = 0;
-        for lane in self.lanes.iter_mut().filter(|lane| lane.begun && lane.takes(&key)) {
+        let takes = |lane: &&mut Lane| lane.begun && lane.takes(&key);
+        let lanes = self.lanes.iter_mut().filter(takes).count();
+        // One alone gets the message itself.
+        let may_miss = lanes > 1 && may_miss(&body, self.hoard);
+        for lane in self.lanes.iter_mut().filter(takes) {
             let (book, optional) = (book.clone(), false);
             lane.expect(body.clone(), Around { book, whole, optional, may_miss });
-            lanes += 1;
         }
         lanes
     }
@@ -580,6 +582,10 @@ impl Model {
         lane.is_served().map_err(|wrong| format!("consumer {}: {wrong}", NAMES[name]))
     }
 
+    pub(crate) fn is_paused(&self, name: &str) -> bool {
+        self.lanes.iter().any(|lane| NAMES[lane.member.name] == name && lane.paused)
+    }
+
     /// Whether a consumer of this name is subscribed.
     pub(crate) fn has(&self, name: usize) -> bool {
         self.lanes.iter().any(|lane| lane.member.name == name)
@@ -596,9 +602,9 @@ impl Model {
         log: Log,
         told: &Told,
         undelivered: &[(String, Body)],
-        dropped: bool,
+        end: End,
     ) -> Result<(), Wrong> {
-        if dropped {
+        if end == End::Drop {
             // There is nobody left to ask for counts.
             let others = log.letters;
             same("dead letters", &mut self.letters, others)?;
@@ -606,6 +612,15 @@ impl Model {
         }
         self.absorb_seen(log, told)?;
         self.compare_counts(told)?;
+        self.compare_lanes(told)?;
+        if matches!(end, End::Settle | End::Deliver) {
+            // All that was not handed back was delivered: to a paused consumer, nothing.
+            let paused = |name: &String| self.is_paused(name);
+            if let Some((name, body)) = undelivered.iter().find(|(name, _)| !paused(name)) {
+                return Err(format!("{name} is not paused, and was handed back {body:?}"));
+            }
+            (0..NAMES.len()).try_for_each(|name| self.was_idle(name))?;
+        }
         self.handed_back(undelivered)
     }
 

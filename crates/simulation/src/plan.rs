@@ -87,6 +87,8 @@ pub(crate) struct Rule {
     pub(crate) name: usize,
     pub(crate) depth: bool,
     pub(crate) venues: Vec<VenueId>,
+    /// This one alone; all where absent.
+    pub(crate) instrument: Option<InstrumentId>,
     pub(crate) window_ms: u64,
     pub(crate) partials: usize,
     pub(crate) marks: bool,
@@ -299,10 +301,9 @@ fn settings(rng: &mut Rng, venues: u16) -> Settings {
         // Valid, whatever the others are.
         rules: (0..rules)
             .map(|name| Rule {
-                name,
                 partials: rng.usize(3..=6),
                 published_as: VenueId(10 + name as u16),
-                ..rule(rng, venues)
+                ..rule(rng, venues, name)
             })
             .collect(),
     }
@@ -345,18 +346,21 @@ fn wants(rng: &mut Rng, venues: u16) -> Vec<Want> {
     (0..rng.usize(1..=2)).map(|_| want(rng)).collect()
 }
 
-fn rule(rng: &mut Rng, venues: u16) -> Rule {
+/// Mostly rules of one name vary each other: of one kind, and into one stream.
+fn rule(rng: &mut Rng, venues: u16, name: usize) -> Rule {
+    let varies = rng.u8(..4) > 0;
     let all = (1..=venues).map(VenueId);
     let some: Vec<_> = all.filter(|_| rng.u8(..4) > 0).collect();
     Rule {
-        name: rng.usize(..RULES.len()),
-        depth: rng.u8(..3) == 0,
+        name,
+        depth: if varies { name == 0 } else { rng.bool() },
         venues: if some.is_empty() { vec![VenueId(1)] } else { some },
+        instrument: (rng.u8(..3) == 0).then(|| InstrumentId(rng.u32(1..=2))),
         window_ms: rng.u64(1..=60),
         partials: rng.usize(1..=6),
         marks: rng.bool(),
         holds: rng.u8(..4) == 0,
-        published_as: VenueId(rng.u16(10..=12)),
+        published_as: VenueId(if varies { 10 + name as u16 } else { rng.u16(10..=12) }),
     }
 }
 
@@ -376,7 +380,10 @@ fn order(rng: &mut Rng, venues: u16) -> Order {
         0..3 => Order::Subscribe(member(rng, venues)),
         3 => Order::Unsubscribe(name),
         4 => Order::Reselect(name, wants(rng, venues)),
-        5..7 => Order::SetMerge(rule(rng, venues)),
+        5..7 => {
+            let name = rng.usize(..RULES.len());
+            Order::SetMerge(rule(rng, venues, name))
+        }
         7 => Order::RemoveMerge(rng.usize(..RULES.len())),
         8..12 => Order::Flip,
         12 => {

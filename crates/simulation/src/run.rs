@@ -183,7 +183,7 @@ impl Run {
     }
 
     fn dispatch(&mut self, body: Body) -> Result<(), Wrong> {
-        let pushed = self.world.dispatch(&body)?;
+        let (pushed, pending) = self.world.dispatch(&body)?;
         let told = self.world.told();
         let expected = match self.model.push(body, &told, true)? {
             Pushed::Repeated | Pushed::Windowed => None,
@@ -193,7 +193,11 @@ impl Run {
             return Err(format!("it was {pushed:?} where {expected:?} should be"));
         }
         self.model_runs();
-        self.absorb_with(&told)
+        self.absorb_with(&told)?;
+        match pending.iter().find(|name| !self.model.is_paused(name)) {
+            Some(name) => Err(format!("{name} is not paused, and was not waited for")),
+            None => Ok(()),
+        }
     }
 
     /// Consumers ran: they may have sent commands.
@@ -303,9 +307,8 @@ fn finish(mut model: Model, mut tally: Tally, over: Over, end: End) -> Result<Ta
     if matches!(end, End::AtOnce | End::Cancel | End::Drop) && !log.entries.is_empty() {
         return Err(format!("nothing more should be delivered, and {:?} was", log.entries));
     }
-    let inside = log.entries.iter().filter(|entry| entry.sends()).count();
-    model.end(log, &told, &undelivered, end == End::Drop)?;
-    let waiting = model.waiting_commands() + inside;
+    model.end(log, &told, &undelivered, end)?;
+    let waiting = model.waiting_commands();
     if stopped != waiting {
         return Err(format!("{stopped} commands say that it has stopped, of {waiting}"));
     }

@@ -7,10 +7,10 @@ use std::{
 };
 
 use meltica::{
-    BuildError, Command, CommandError, Consumer, Control, Delivery, End, Incomplete, MergeRule,
-    Message, Pending, Pipeline, PoolSizes, Pools, PushError, Pushed,
+    BuildError, Command, CommandError, Consumer, Control, ControlError, Delivery, End, Incomplete,
+    MergeRule, Message, Pending, Pipeline, PoolSizes, Pools, PushError, Pushed,
     consumer::Policy as ConsumerPolicy,
-    dispatcher::{Cancel, DeathCause, LaneStats},
+    dispatcher::{Cancel, DeathCause, LaneReport, LaneStats, Outcome},
     event::{Event, ExecReport, Merged, TraceId},
     recycler::{Lease, Recycler},
 };
@@ -57,13 +57,6 @@ pub(crate) enum Cause {
 pub(crate) struct Answer {
     pub(crate) trace: TraceId,
     pub(crate) applied: Option<u64>,
-}
-
-impl Entry {
-    /// Whether it sends a command.
-    pub(crate) fn sends(&self) -> bool {
-        matches!(self.mood, Mood::Sends(_))
-    }
 }
 
 /// What was seen since somebody last looked.
@@ -204,20 +197,28 @@ impl World {
         self.pipeline.push(message, self.now()).map_err(PushError::into_message)
     }
 
-    /// Waits for the message's consumers; `None` if it was a repeat, or is held.
-    pub(crate) fn dispatch(&mut self, body: &Body) -> Result<Option<Pushed>, Wrong> {
+    /// Waits for the message's consumers; `None` if it was a repeat, or is held. Also answers who was not
+    /// waited for.
+    pub(crate) fn dispatch(&mut self, body: &Body) -> Result<(Option<Pushed>, Vec<String>), Wrong> {
         let message = self.message(body);
         let report = self.pipeline.dispatch(message, self.now(), None);
         let report = report.map_err(|refused| format!("it was not dispatched: {refused}"))?;
-        let Some(report) = report else { return Ok(None) };
+        let Some(report) = report else { return Ok((None, vec![])) };
         let rows =
             report.failures().map(|fault| (TraceId(fault.trace), fault.consumer.to_string()));
         lock(&self.shared.log).reported.extend(rows);
-        Ok(Some(match (report.held, report.late) {
+        let is_pending = |row: &&LaneReport<_>| matches!(row.outcome, Outcome::Pending);
+        let pending: Vec<_> = report.lanes.iter().filter(is_pending).collect();
+        if report.cut_short != !pending.is_empty() {
+            return Err(format!("cut short: {}, and {pending:?} pending", report.cut_short));
+        }
+        let pending = pending.iter().map(|row| row.consumer.to_string()).collect();
+        let pushed = match (report.held, report.late) {
             (true, _) => Pushed::Held,
             (_, true) => Pushed::Late,
             _ => Pushed::Routed { lanes: report.lanes.len() },
-        }))
+        };
+        Ok((Some(pushed), pending))
     }
 
     fn message(&mut self, body: &Body) -> Message {
@@ -248,7 +249,8 @@ impl World {
     }
 
     pub(crate) fn send(&mut self, order: &Order) -> Sent {
-        let (sent, pending) = self.shared.send(&order.as_of(self.pipeline.version()));
+        let sent = self.shared.send(&order.as_of(self.pipeline.version()));
+        let (sent, pending) = sent.expect("the pipeline is there");
         self.pending.push_back(pending);
         sent
     }
@@ -385,6 +387,7 @@ impl Over {
     fn of(shared: &Shared, pending: VecDeque<Pending>, recycler: &Recycler) -> Self {
         let mut log = std::mem::take(&mut *lock(&shared.log));
         let mut stopped = 0;
+        // What a consumer sends while it ends is not taken any more, and so is not among these.
         let inside = std::mem::take(&mut log.sent).into_iter().map(|(_, pending)| pending);
         for pending in pending.into_iter().chain(inside) {
             match pending.wait(Duration::ZERO) {
@@ -432,12 +435,17 @@ fn told(stats: &meltica::Stats, passed_over: Vec<(usize, (u64, u64))>) -> Told {
 }
 
 impl Shared {
-    fn send(self: &Arc<Self>, order: &Order) -> (Sent, Pending) {
+    /// Sends a command; `None` if the pipeline is shutting down.
+    fn send(self: &Arc<Self>, order: &Order) -> Option<(Sent, Pending)> {
         let (command, generation) = self.command(order);
         let control = lock(&self.control).clone().expect("the pipeline was built");
-        let pending = control.send(command).expect("there is room for some commands");
+        let pending = match control.send(command) {
+            Ok(pending) => pending,
+            Err(ControlError::Stopped(_)) => return None,
+            Err(error) => panic!("there is room for some commands: {error}"),
+        };
         let (number, trace) = (pending.command(), pending.trace());
-        (Sent { order: order.clone(), generation, number, trace }, pending)
+        Some((Sent { order: order.clone(), generation, number, trace }, pending))
     }
 
     fn command(self: &Arc<Self>, order: &Order) -> (Command, u64) {
@@ -508,7 +516,7 @@ impl Shared {
             Mood::Panics => std::panic::resume_unwind(Box::new("as planned")),
             Mood::Sends(order) => {
                 let sent = self.send(&order.as_of(delivery.header().routing_version));
-                lock(&self.log).sent.push(sent);
+                lock(&self.log).sent.extend(sent);
                 Ok(())
             }
         }
@@ -533,6 +541,10 @@ fn merge_rule(rule: &Rule) -> MergeRule {
         MergeRule::depth(name, venues, DEPTH)
     } else {
         MergeRule::view(name, venues)
+    };
+    let merge = match rule.instrument {
+        Some(instrument) => merge.instruments([instrument]),
+        None => merge,
     };
     let merge = merge
         .window(Duration::from_millis(rule.window_ms))

@@ -97,8 +97,8 @@ pub(crate) const BUGS: &[Bug] = &[
         name: "flip-sends-parts",
         what: "after a flip a consumer of deltas goes on with parts",
         file: "crates/dispatcher/src/dispatcher.rs",
-        right: "renewed || (class == Class::Conflatable",
-        wrong: "(renewed && !PLANTED) || (class == Class::Conflatable",
+        right: "let is_due = renewed ||",
+        wrong: "let is_due = (renewed && !PLANTED) ||",
     },
     Bug {
         name: "flip-leaves-gates",
@@ -135,7 +135,82 @@ pub(crate) const BUGS: &[Bug] = &[
         what: "market data overtakes a critical message that was published before it",
         file: "crates/dispatcher/src/backlog.rs",
         right: "critical.newest < market.newest,",
-        wrong: "critical.newest < market.newest && !PLANTED,",
+        wrong: "(critical.newest < market.newest && !PLANTED),",
+    },
+    Bug {
+        name: "critical-before-all",
+        what: "a critical message overtakes market data that was published before it, with room for all",
+        file: "crates/dispatcher/src/backlog.rs",
+        // With the bug above in place.
+        right: "=> (critical.newest < market.newest",
+        wrong: "=> PLANTED || (critical.newest < market.newest",
+    },
+    Bug {
+        name: "folds-with-room",
+        what: "quotes are folded though there is room",
+        file: "crates/dispatcher/src/backlog.rs",
+        right: "let is_full = self.conflatable >= self.capacity;",
+        wrong: "let is_full = self.conflatable >= self.capacity || PLANTED;",
+    },
+    Bug {
+        name: "trades-go-with-room",
+        what: "trades have to go though there is room",
+        file: "crates/dispatcher/src/backlog.rs",
+        right: "(self.sequential.len() >= self.capacity)",
+        wrong: "(self.sequential.len() >= if PLANTED { 1 } else { self.capacity })",
+    },
+    Bug {
+        name: "holes-are-forgotten",
+        what: "who handled a part after others were filtered does not start again from the whole",
+        file: "crates/dispatcher/src/holes.rs",
+        right: "            streams.lost.insert(stream);",
+        wrong: "            if !PLANTED {
+                streams.lost.insert(stream);
+            }",
+    },
+    Bug {
+        name: "whole-for-ever",
+        what: "who had to start again from the whole gets nothing else any more",
+        file: "crates/dispatcher/src/dispatcher.rs",
+        right: "            behind.remove(&place);",
+        wrong: "            if !PLANTED {
+                behind.remove(&place);
+            }",
+    },
+    Bug {
+        name: "takes-a-stream-anew-in-parts",
+        what: "who takes a stream again after a time without it goes on with parts",
+        file: "crates/dispatcher/src/dispatcher.rs",
+        right: "routed.takes(key) && !old.takes(key)",
+        wrong: "routed.takes(key) && !old.takes(key) && !PLANTED",
+    },
+    Bug {
+        name: "dispatch-does-not-wait",
+        what: "a dispatch does not wait for its consumers",
+        file: "crates/dispatcher/src/dispatcher.rs",
+        right: "while !self.shared.sinks.joined.is(are_done)",
+        wrong: "while !PLANTED && !self.shared.sinks.joined.is(are_done)",
+    },
+    Bug {
+        name: "end-delivers-nothing",
+        what: "a shutdown hands back what it had the time to deliver",
+        file: "crates/dispatcher/src/dispatcher.rs",
+        right: "while clock::now() < deadline && self.run_once() {}",
+        wrong: "while !PLANTED && clock::now() < deadline && self.run_once() {}",
+    },
+    Bug {
+        name: "newcomer-without-state",
+        what: "who asks for the current state does not get it",
+        file: "crates/dispatcher/src/lane.rs",
+        right: "self.wants_state.load(Relaxed) &&",
+        wrong: "!PLANTED && self.wants_state.load(Relaxed) &&",
+    },
+    Bug {
+        name: "depth-keeps-what-it-misses",
+        what: "a depth rule keeps books that it does not follow any more",
+        file: "crates/meltica/src/depth.rs",
+        right: "rule.is_about(*instrument, *venue)",
+        wrong: "PLANTED || rule.is_about(*instrument, *venue)",
     },
     Bug {
         name: "fold-untold",

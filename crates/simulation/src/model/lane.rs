@@ -26,6 +26,7 @@ pub(crate) struct Lane {
     pub(crate) member: Member,
     pub(crate) generation: u64,
     capacity: usize,
+    keeps_state: bool,
     pub(crate) gate: u64,
     pub(crate) paused: bool,
     /// Whether the publisher has seen that it is there.
@@ -41,6 +42,8 @@ pub(crate) struct Lane {
     optional: usize,
     /// How many it has taken, whatever it made of them.
     pub(crate) taken: u64,
+    /// How many trades have had to go for want of room, and are not told yet.
+    overflows: u64,
 }
 
 struct Item {
@@ -52,8 +55,10 @@ struct Item {
     /// The consumer did not want the stream for a while before it.
     again: bool,
     optional: bool,
-    /// Why it may be missing: nothing to duplicate it with, pushed out by newer ones, or filtered.
+    /// Why it may be missing: nothing to duplicate it with, or filtered.
     may_go: bool,
+    /// A trade that newer ones may have pushed out.
+    may_be_displaced: bool,
     /// Why it may be folded into what was there.
     may_fold: bool,
 }
@@ -63,9 +68,10 @@ struct Stream {
     /// Its items, and how many of them are over.
     items: Vec<usize>,
     over: usize,
-    /// The next item is the first after the consumer did not want the stream for a while; and it has to
-    /// come whole.
-    again: Option<bool>,
+    /// The next item is the first after the consumer did not want the stream for a while.
+    again: bool,
+    /// The consumer knows that it is without a part: the next delta has to come whole.
+    lost: bool,
     /// The book as the consumer has it; `None` before it has a whole one, or when it has lost a part.
     book: Option<BookBody>,
 }
@@ -88,12 +94,14 @@ pub(crate) struct Outcome {
 }
 
 impl Lane {
-    pub(crate) fn new(member: Member, generation: u64, capacity: usize) -> Self {
+    pub(crate) fn new(member: Member, generation: u64, capacity: usize, keeps_state: bool) -> Self {
         Self {
             wants_state: member.with_state,
             member,
             generation,
             capacity,
+            keeps_state,
+            overflows: 0,
             gate: 0,
             paused: false,
             begun: false,
@@ -111,12 +119,12 @@ impl Lane {
     }
 
     /// It wants something else from now on. These streams have a book.
-    pub(crate) fn reselect(&mut self, wants: Vec<Want>, books: &[Key], keeps_state: bool) {
+    pub(crate) fn reselect(&mut self, wants: Vec<Want>, books: &[Key]) {
         let before: Vec<_> = books.iter().map(|key| self.takes(key)).collect();
         self.member.wants = wants;
         for (key, took) in books.iter().zip(before) {
             if self.takes(key) && !took {
-                self.streams.entry(*key).or_default().again = Some(keeps_state);
+                self.streams.entry(*key).or_default().again = true;
             }
         }
     }
@@ -144,15 +152,23 @@ impl Lane {
         let full = class != Class::Critical && self.waiting(class) >= self.capacity;
         if class == Class::Sequential && full {
             // The oldest has to go; which that is depends on what went before.
-            self.each_waiting(|item| item.may_go |= item.body.class() == Class::Sequential);
+            self.overflows += 1;
+            self.each_waiting(|item| {
+                item.may_be_displaced |= item.body.class() == Class::Sequential;
+            });
         }
-        let again = match self.streams.get_mut(&key) {
-            Some(stream) if class != Class::Critical => stream.again.take(),
-            _ => None,
-        };
+        let (mut again, mut lost) = (false, false);
+        if let Some(stream) = self.streams.get_mut(&key).filter(|_| class != Class::Critical) {
+            again = std::mem::take(&mut stream.again);
+            lost = std::mem::take(&mut stream.lost);
+            // Without a book there is nothing to send in place of it.
+            stream.lost |= lost && book.is_none();
+        }
+        let due = self.keeps_state && (again || lost) && book.is_some();
         self.items.push(Item {
-            whole: whole || again == Some(true),
-            again: again.is_some(),
+            whole: whole || due,
+            may_be_displaced: false,
+            again,
             body,
             book,
             optional,
@@ -198,6 +214,7 @@ impl Lane {
             return Err("it was entered after it had stopped".into());
         }
         let critical = entry.seen.class() == Class::Critical;
+        self.check_overtaken(entry)?;
         if critical {
             self.enter_critical(entry)?;
         } else {
@@ -255,13 +272,20 @@ impl Lane {
         }
         let (mut may_drop, mut may_fold) = (0, usize::from(self.items[at].may_fold));
         let mut before_goes = false;
+        let mut displaced = 0;
         for index in &between {
             let item = &self.items[*index];
             // What was folded into something that had to go went with it.
             before_goes = item.may_go || (item.may_fold && before_goes);
-            may_drop += usize::from(before_goes);
+            may_drop += usize::from(before_goes || item.may_be_displaced);
+            displaced += u64::from(item.may_be_displaced && !before_goes);
             may_fold += usize::from(item.may_fold);
         }
+        if displaced > self.overflows {
+            let overflows = self.overflows;
+            return Err(format!("{displaced} trades had to go, where {overflows} were too many"));
+        }
+        self.overflows -= displaced;
         if dropped as usize > may_drop {
             return Err(format!("{dropped} were dropped, and {may_drop} had a reason to be"));
         }
@@ -271,6 +295,8 @@ impl Lane {
         let group: Vec<&Item> =
             between.iter().chain([&at]).map(|index| &self.items[*index]).collect();
         self.check_version(&group, (folded, dropped), seen)?;
+        // Of a book's stream, what was dropped is what was filtered: the oldest.
+        let parts = &group[group.len().saturating_sub(folded as usize + 1)..];
         let expected = &self.items[at];
         let (Body::Book(seen), Body::Book(_)) = (seen, &expected.body) else {
             if expected.body != *seen {
@@ -278,7 +304,7 @@ impl Lane {
             }
             return Ok(());
         };
-        check_book(&group, (folded, dropped), seen)?;
+        check_book(&group, parts, dropped, seen)?;
         let again = group.iter().any(|item| item.again);
         let whole = expected.book.clone();
         let stream = self.streams.get_mut(&entry.seen.key()).expect("it was there");
@@ -286,6 +312,7 @@ impl Lane {
             stream.book = Some(seen.clone());
         } else if dropped > 0 || again {
             stream.book = None;
+            stream.lost |= dropped > 0;
         } else if let Some(book) = &mut stream.book {
             book.fold(seen);
         }
@@ -295,6 +322,31 @@ impl Lane {
             }
             _ => Ok(()),
         }
+    }
+
+    /// While nothing is folded, nothing comes before what was published before it.
+    fn check_overtaken(&self, entry: &Entry) -> Result<(), Wrong> {
+        let (key, trace) = (entry.seen.key(), entry.seen.header().trace);
+        let of_trace = |index: &&usize| self.items[**index].body.header().trace == trace;
+        let waiting = |stream: &Stream| stream.items[stream.over..].to_vec();
+        let at = match entry.seen.class() {
+            Class::Critical => self.critical.front().copied(),
+            _ => self.streams.get(&key).and_then(|s| waiting(s).iter().find(of_trace).copied()),
+        };
+        // What should not come at all is told elsewhere.
+        let Some(at) = at else { return Ok(()) };
+        let market: Vec<_> = self.streams.values().flat_map(waiting).collect();
+        if market.iter().any(|index| self.items[*index].may_fold) {
+            return Ok(());
+        }
+        for index in market.into_iter().filter(|index| *index < at) {
+            let item = &self.items[index];
+            let may_go = item.may_go || item.may_be_displaced || item.optional;
+            if !may_go && item.body.key() != key {
+                return Err(format!("it overtook {:?}", item.body));
+            }
+        }
+        Ok(())
     }
 
     /// What was folded together counts as routed when one of its parts was, and not after the newest.
@@ -365,7 +417,7 @@ impl Lane {
             for index in &stream.items[stream.over..] {
                 let item = &self.items[*index];
                 before_goes = item.may_go || item.optional || (item.may_fold && before_goes);
-                if !before_goes {
+                if !before_goes && !item.may_be_displaced {
                     return Err(format!("it never got {:?}, nor anything newer", item.body));
                 }
             }
@@ -381,9 +433,14 @@ impl Lane {
     }
 }
 
-fn check_book(group: &[&Item], told: (u64, u64), seen: &BookBody) -> Result<(), Wrong> {
+fn check_book(
+    group: &[&Item],
+    parts: &[&Item],
+    dropped: u64,
+    seen: &BookBody,
+) -> Result<(), Wrong> {
     // Unless that one was filtered itself.
-    let due = |item: &&Item| item.whole && !(told.1 > 0 && item.may_go);
+    let due = |item: &&Item| item.whole && !(dropped > 0 && item.may_go);
     if group.iter().any(due) && !seen.is_whole() {
         return Err("after the flip it should have come whole".into());
     }
@@ -399,18 +456,15 @@ fn check_book(group: &[&Item], told: (u64, u64), seen: &BookBody) -> Result<(), 
             Err(format!("it should be {last:?}"))
         };
     }
-    if let (true, Some(book)) = (seen.is_whole(), &newest.book) {
-        // In place of a delta the whole book may come: then it must be that.
+    if let (true, Some(book)) = (parts.iter().any(|item| item.whole), &newest.book) {
+        // In place of a delta the whole book comes: then it must be that.
         return if seen.levels == book.levels {
             Ok(())
         } else {
             Err(format!("the whole book is {:?}", book.levels))
         };
     }
-    if told.1 > 0 {
-        return Ok(());
-    }
-    let mut parts = group.iter().filter_map(|item| match &item.body {
+    let mut parts = parts.iter().filter_map(|item| match &item.body {
         Body::Book(book) => Some(book),
         _ => None,
     });

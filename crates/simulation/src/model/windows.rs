@@ -75,7 +75,10 @@ impl Windows {
             *self = Self::new(rule);
             return;
         }
-        self.books.retain(|(_, venue), _| rule.venues.contains(venue));
+        let wanted = |instrument: &InstrumentId, venue: &VenueId| {
+            rule.venues.contains(venue) && rule.instrument.is_none_or(|only| only == *instrument)
+        };
+        self.books.retain(|(instrument, venue), _| wanted(instrument, venue));
         self.sources.clear();
         self.rule = rule;
     }
@@ -89,7 +92,9 @@ impl Windows {
             Body::Book(_) => self.rule.depth,
             _ => false,
         };
-        kind && self.rule.venues.contains(&body.header().venue)
+        let Header { venue, instrument, .. } = *body.header();
+        let wanted = self.rule.instrument.is_none_or(|only| only == instrument);
+        kind && wanted && self.rule.venues.contains(&venue)
     }
 
     /// Closes the windows whose time is up. `unmade` says that nothing can be made of them.
@@ -333,7 +338,11 @@ impl Windows {
 
 /// Whether a rule can be set beside these others.
 pub(crate) fn is_valid<'a>(rule: &Rule, mut others: impl Iterator<Item = &'a Rule>) -> bool {
-    let collides =
-        |other: &Rule| other.depth == rule.depth && other.published_as == rule.published_as;
+    let collides = |other: &Rule| {
+        let shared = rule.instrument.is_none()
+            || other.instrument.is_none()
+            || rule.instrument == other.instrument;
+        other.depth == rule.depth && other.published_as == rule.published_as && shared
+    };
     rule.partials >= rule.venues.len() && !others.any(collides)
 }

@@ -1,0 +1,62 @@
+use std::{
+    collections::HashSet,
+    hash::Hash,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+};
+
+use crate::sync::lock;
+
+/// The streams of which a lane's handler is without a part: a conflatable message was filtered, so that
+/// what follows it may be worth nothing alone.
+///
+/// While a handler filters, sending it whole states would be for nothing. So a stream is lost only when a
+/// part of it is handled after others were filtered, and not when it comes whole by itself.
+pub(crate) struct Holes<K> {
+    streams: Mutex<Streams<K>>,
+    /// Hints for whoever does not hold the lock.
+    has_filtered: AtomicBool,
+    has_lost: AtomicBool,
+}
+
+struct Streams<K> {
+    /// The last message of these was filtered.
+    filtered: HashSet<K>,
+    /// Of these, a part was handled after that, and the publisher has yet to hear of it.
+    lost: HashSet<K>,
+}
+
+impl<K: Copy + Eq + Hash> Holes<K> {
+    pub(crate) fn new() -> Self {
+        let streams = Streams { filtered: HashSet::new(), lost: HashSet::new() };
+        let (has_filtered, has_lost) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { streams: Mutex::new(streams), has_filtered, has_lost }
+    }
+
+    /// A message of this stream came to the handler, which filtered it or not.
+    pub(crate) fn note(&self, stream: K, filtered: bool, is_whole: bool) {
+        if !filtered && !self.has_filtered.load(Relaxed) {
+            return;
+        }
+        let mut streams = lock(&self.streams);
+        if filtered {
+            streams.filtered.insert(stream);
+        } else if streams.filtered.remove(&stream) && !is_whole {
+            streams.lost.insert(stream);
+            self.has_lost.store(true, Relaxed);
+        }
+        self.has_filtered.store(!streams.filtered.is_empty(), Relaxed);
+    }
+
+    /// The streams that were lost since the last time.
+    pub(crate) fn take_lost(&self) -> HashSet<K> {
+        if !self.has_lost.load(Relaxed) {
+            return HashSet::new();
+        }
+        let mut streams = lock(&self.streams);
+        self.has_lost.store(false, Relaxed);
+        std::mem::take(&mut streams.lost)
+    }
+}
