@@ -209,7 +209,7 @@ impl World {
         lock(&self.shared.log).reported.extend(rows);
         let is_pending = |row: &&LaneReport<_>| matches!(row.outcome, Outcome::Pending);
         let pending: Vec<_> = report.lanes.iter().filter(is_pending).collect();
-        if report.cut_short != !pending.is_empty() {
+        if report.cut_short == pending.is_empty() {
             return Err(format!("cut short: {}, and {pending:?} pending", report.cut_short));
         }
         let pending = pending.iter().map(|row| row.consumer.to_string()).collect();
