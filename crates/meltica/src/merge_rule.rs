@@ -132,7 +132,8 @@ impl MergeRule {
 
     /// Cuts windows by exchange time in place of completeness: every window is one bar of this width,
     /// which closes when a partial of a later bar comes, or the width and [`window`](Self::window)
-    /// after it opened. A partial of an earlier bar is late. A bar of more than
+    /// after it opened. A partial of an earlier bar is late. An exchange time more than a minute ahead of the
+    /// time of receipt is wrong, and the latter counts. A bar of more than
     /// [`partials`](Self::partials), or during which the routes flip, comes in several messages, each of
     /// what the one before it has not. For [views](Self::view).
     pub fn bars(mut self, width: Duration) -> Self {

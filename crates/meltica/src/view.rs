@@ -7,6 +7,9 @@ use meltica_recycler::{Lease, Pool};
 
 use crate::{follow::Follow, merge_rule::MergeRule};
 
+/// How far ahead of its receipt, in nanoseconds, an exchange time may be: a venue's clock is not ours.
+const AHEAD: i64 = 60_000_000_000;
+
 /// Merges tops of book and trades into one view: see [`MergeRule::view`].
 pub(crate) struct View {
     /// The tops of book that are waited for.
@@ -55,7 +58,13 @@ impl Merge for View {
     }
 
     fn period(&self, event: &Lease<Event>) -> Option<u64> {
-        let time = event.header.exchange_time.nanos()?;
+        let Header { exchange_time, ingest_time, .. } = event.header;
+        let time = exchange_time.nanos()?;
+        // One wrong time must not end the bars of everybody.
+        let time = match ingest_time.nanos() {
+            Some(received) if time.saturating_sub(received) > AHEAD => received,
+            _ => time,
+        };
         // Shifted, so that times before 1970 keep their order.
         Some((time.div_euclid(self.bars?) as u64) ^ 1 << 63)
     }

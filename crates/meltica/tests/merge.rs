@@ -228,6 +228,30 @@ fn bars_are_cut_by_exchange_time_and_what_is_of_an_earlier_one_is_late() {
 }
 
 #[test]
+fn an_exchange_time_from_the_future_ends_no_bar() {
+    let rule = MergeRule::view("minute", VENUES).bars(Duration::from_secs(60)).partials(1_000);
+    let (mut pipeline, merged, _) = stepped(rule);
+    let (pools, now) = (pipeline.pools().clone(), Instant::now());
+    let received = |mut event: Event, ms| {
+        event.header.ingest_time = Timestamp::from_millis(ms);
+        event
+    };
+    for event in [
+        received(trade(1, 1, 1_000, "10", "1"), 1_010),
+        received(trade(2, 1, 9_000_000_000, "20", "1"), 2_010),
+        received(trade(1, 2, 3_000, "30", "1"), 3_010),
+        // A clock that is ahead a little is what there is.
+        received(trade(1, 3, 60_000, "40", "1"), 59_900),
+    ] {
+        pipeline.push(pooled(&pools, event), now).unwrap();
+    }
+    run(&mut pipeline);
+    let bars: Vec<_> = seen(&merged).iter().map(|bar| (bar.vwap, bar.volume)).collect();
+    assert_eq!(bars, [(Some(price("20")), quantity("3"))]);
+    assert_eq!(pipeline.stats().merges[0].windows.late, 0);
+}
+
+#[test]
 fn depth_adds_up_the_books_of_all_venues_level_by_level() {
     let seen_books: Seen<Book> = Seen::default();
     let mine = Arc::clone(&seen_books);
