@@ -27,6 +27,16 @@ pub(crate) struct Entry<P: Protocol> {
     newest: u64,
 }
 
+/// What is known of a message beside itself, on its way to a lane.
+#[derive(Clone, Copy)]
+pub(crate) struct About<K> {
+    pub(crate) class: Class,
+    pub(crate) stream: K,
+    /// How many of its stream before it never came.
+    pub(crate) missing: u64,
+    pub(crate) watch: Watch,
+}
+
 /// What had to give way for a message.
 pub(crate) enum Pushed<M> {
     /// Nothing.
@@ -82,17 +92,12 @@ impl<P: Protocol> Backlog<P> {
         self.critical.len()
     }
 
-    pub(crate) fn push(
-        &mut self,
-        message: P::Message,
-        class: Class,
-        stream: P::Key,
-        watch: Watch,
-    ) -> Pushed<P::Message> {
+    pub(crate) fn push(&mut self, message: P::Message, about: About<P::Key>) -> Pushed<P::Message> {
+        let About { class, stream, missing, watch } = about;
         self.pushed += 1;
         match class {
             Class::Critical => {
-                let entry = self.entry(message, class, stream, watch);
+                let entry = self.entry(message, about);
                 self.critical.push_back(entry);
                 Pushed::Added
             }
@@ -102,23 +107,31 @@ impl<P: Protocol> Backlog<P> {
                     let held = self.market[(position - self.front) as usize]
                         .as_mut()
                         .expect("`last` points at entries that wait");
-                    P::conflate(&mut held.message, message);
                     held.newest = self.pushed;
-                    held.skipped.folded += 1;
+                    let watch = std::mem::replace(&mut held.watch, watch);
                     // What could not be had since then is missing from the fold, and told with it.
                     held.skipped.add(self.missed.remove(&stream).unwrap_or_default());
-                    return Pushed::Folded { watch: std::mem::replace(&mut held.watch, watch) };
+                    held.skipped.missing += missing;
+                    if missing > 0 && !P::starts_state(&message) {
+                        // What lies between the two never came, so together they would be wrong.
+                        let displaced = std::mem::replace(&mut held.message, message);
+                        held.skipped.dropped += 1 + std::mem::take(&mut held.skipped.folded);
+                        return Pushed::Dropped { displaced, watch };
+                    }
+                    P::conflate(&mut held.message, message);
+                    held.skipped.folded += 1;
+                    return Pushed::Folded { watch };
                 }
                 self.conflatable += 1;
                 self.last.insert(stream, self.front + self.market.len() as u64);
-                let entry = self.entry(message, class, stream, watch);
+                let entry = self.entry(message, about);
                 self.market.push_back(Some(entry));
                 Pushed::Added
             }
             Class::Sequential => {
                 let dropped = (self.sequential.len() >= self.capacity).then(|| self.drop_oldest());
                 self.sequential.push_back(self.front + self.market.len() as u64);
-                let entry = self.entry(message, class, stream, watch);
+                let entry = self.entry(message, about);
                 self.market.push_back(Some(entry));
                 match dropped {
                     Some((displaced, watch)) => Pushed::Dropped { displaced, watch },
@@ -128,16 +141,19 @@ impl<P: Protocol> Backlog<P> {
         }
     }
 
-    /// A message of this stream will never come: the next of its stream is to say so.
-    pub(crate) fn miss(&mut self, stream: P::Key) {
-        self.missed.entry(stream).or_default().dropped += 1;
+    /// A message of this stream could not be had, and so many before it never came: the next of its
+    /// stream is to say so.
+    pub(crate) fn miss(&mut self, stream: P::Key, missing: u64) {
+        self.missed.entry(stream).or_default().add(Skipped { folded: 0, dropped: 1, missing });
     }
 
     /// A message that was taken had no effect on its consumer after all: the next popped of its
     /// stream is to say so, and to pass on what that one would have told. What was folded into it
     /// had none either.
     pub(crate) fn untold(&mut self, stream: P::Key, skipped: Skipped) {
-        self.displaced.entry(stream).or_default().dropped += 1 + skipped.folded + skipped.dropped;
+        let dropped = 1 + skipped.folded + skipped.dropped;
+        let gone = Skipped { folded: 0, dropped, missing: skipped.missing };
+        self.displaced.entry(stream).or_default().add(gone);
     }
 
     /// The next message, unless none waits.
@@ -171,14 +187,10 @@ impl<P: Protocol> Backlog<P> {
         Some(entry)
     }
 
-    fn entry(
-        &mut self,
-        message: P::Message,
-        class: Class,
-        stream: P::Key,
-        watch: Watch,
-    ) -> Entry<P> {
-        let skipped = self.missed.remove(&stream).unwrap_or_default();
+    fn entry(&mut self, message: P::Message, about: About<P::Key>) -> Entry<P> {
+        let About { class, stream, missing, watch } = about;
+        let mut skipped = self.missed.remove(&stream).unwrap_or_default();
+        skipped.missing += missing;
         Entry { message, class, stream, skipped, watch, newest: self.pushed }
     }
 

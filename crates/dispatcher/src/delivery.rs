@@ -14,7 +14,7 @@ pub struct Delivery<M> {
 impl<M> Delivery<M> {
     /// A delivery of everything: for tests, and for running a handler by hand.
     pub const fn new(message: M) -> Self {
-        Self { message, skipped: Skipped { folded: 0, dropped: 0 } }
+        Self { message, skipped: Skipped { folded: 0, dropped: 0, missing: 0 } }
     }
 
     /// The message alone.
@@ -42,19 +42,23 @@ impl<M> DerefMut for Delivery<M> {
 pub struct Skipped {
     /// Folded into the message delivered: their effect is in it.
     pub folded: u64,
-    /// Gone: for lack of room or of a duplicate, or filtered on purpose.
+    /// Gone: for lack of room or of a duplicate, or filtered on purpose; or because what lies between them
+    /// and the message delivered never came, so that they could not be folded.
     pub dropped: u64,
+    /// Numbers of a dense stream that never came, and were not waited for any longer.
+    pub missing: u64,
 }
 
 impl Skipped {
     /// Whether nothing was missed.
     pub const fn is_nothing(self) -> bool {
-        self.folded == 0 && self.dropped == 0
+        self.folded == 0 && self.dropped == 0 && self.missing == 0
     }
 
     pub(crate) fn add(&mut self, other: Self) {
         self.folded += other.folded;
         self.dropped += other.dropped;
+        self.missing += other.missing;
     }
 }
 

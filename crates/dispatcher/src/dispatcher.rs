@@ -1,5 +1,5 @@
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{HashMap, HashSet},
     fmt,
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
@@ -10,10 +10,12 @@ use crossbeam_channel::RecvTimeoutError;
 
 use crate::{
     Builder, Class, DeathCause, LaneId, LaneReport, Outcome, Protocol, Report, Routes, Shutdown,
-    Stats, Timings, Undelivered, clock,
+    Stats, Timings, Undelivered,
+    backlog::About,
+    clock,
     contain::contain,
     lane::{Lane, Next},
-    order::{Accepted, Sequencer},
+    order::{Accepted, Ready, Sequencer},
     shared::Shared,
     state::CurrentState,
     sync::lock,
@@ -46,7 +48,7 @@ pub struct Dispatcher<P: Protocol> {
     /// the next; empty unless the state is kept.
     behind: HashSet<(LaneId, P::Key)>,
     /// What the sequencer lets pass, on its way to be routed; empty between calls.
-    ready: VecDeque<P::Message>,
+    ready: Ready<P::Message>,
     sampler: Sampler,
     /// The last time that was told.
     now: Option<Instant>,
@@ -82,7 +84,7 @@ impl<P: Protocol> Dispatcher<P> {
             order: Sequencer::new(gap_wait, gap_capacity),
             state: shared.keeps_state.then(CurrentState::new),
             behind: HashSet::new(),
-            ready: VecDeque::new(),
+            ready: Ready::new(),
             sampler: Sampler::new(shared.time_one_in),
             now: None,
             here: std::thread::current().name().unwrap_or("caller").into(),
@@ -260,7 +262,7 @@ impl<P: Protocol> Dispatcher<P> {
         self.now = Some(now);
         self.refresh();
         if P::class(&message) == Class::Critical {
-            return Published::Routed { lanes: self.route(message, join) };
+            return Published::Routed { lanes: self.route(message, 0, join) };
         }
         self.order.release_due(now, &mut self.ready);
         self.route_ready(None);
@@ -284,13 +286,13 @@ impl<P: Protocol> Dispatcher<P> {
     fn route_ready(&mut self, of_interest: Option<(usize, Option<u64>)>) -> usize {
         let mut lanes_of_interest = 0;
         let mut place = 0;
-        while let Some(message) = self.ready.pop_front() {
+        while let Some((message, missing)) = self.ready.pop_front() {
             match of_interest {
                 Some((wanted, join)) if wanted == place => {
-                    lanes_of_interest = self.route(message, join);
+                    lanes_of_interest = self.route(message, missing, join);
                 }
                 _ => {
-                    self.route(message, None);
+                    self.route(message, missing, None);
                 }
             }
             place += 1;
@@ -299,8 +301,8 @@ impl<P: Protocol> Dispatcher<P> {
     }
 
     /// Stamps a message and hands it out by the same snapshot, on this thread: they cannot
-    /// disagree.
-    fn route(&mut self, mut message: P::Message, join: Option<u64>) -> usize {
+    /// disagree. So many of its stream before it never came.
+    fn route(&mut self, mut message: P::Message, missing: u64, join: Option<u64>) -> usize {
         let topology = &self.topology;
         P::stamp(&mut message, topology.version);
         let key = P::key(&message);
@@ -312,15 +314,18 @@ impl<P: Protocol> Dispatcher<P> {
         let stream = P::stream(&message);
         let mut renewed = false;
         if let Some(state) = &mut self.state {
+            if missing > 0 {
+                state.lose(&message);
+            }
             renewed = state.note(&message, class, topology);
             for index in lanes.iter() {
                 let lane = &topology.lanes[*index].lane;
                 self.behind.extend(lane.take_lost().into_iter().map(|stream| (lane.id, stream)));
             }
         }
-        let mut watch = Watch::joined(join);
+        let mut about = About { class, stream, missing, watch: Watch::joined(join) };
         if self.sampler.chooses() && !lanes.is_empty() {
-            watch.probe = self
+            about.watch.probe = self
                 .now
                 .map(|at| Probe { at, fan_out: self.shared.sinks.fan_outs.begin(at, lanes.len()) });
         }
@@ -342,14 +347,14 @@ impl<P: Protocol> Dispatcher<P> {
             [only] => {
                 let lane = &topology.lanes[*only].lane;
                 let message = whole_for(behind, lane).unwrap_or(message);
-                lane.push(message, class, stream, watch);
+                lane.push(message, about);
             }
             several => {
                 for index in several {
                     let lane = &topology.lanes[*index].lane;
                     let whole = whole_for(behind, lane);
                     match whole.or_else(|| P::duplicate(&message, class)) {
-                        Some(duplicate) => lane.push(duplicate, class, stream, watch),
+                        Some(duplicate) => lane.push(duplicate, about),
                         None => {
                             counts.duplicates_failed.add(1);
                             if class == Class::Critical {
@@ -359,7 +364,7 @@ impl<P: Protocol> Dispatcher<P> {
                             if class == Class::Conflatable && state.is_some() {
                                 behind.insert((lane.id, stream));
                             }
-                            lane.miss(stream, watch);
+                            lane.miss(about);
                         }
                     }
                 }
@@ -413,14 +418,13 @@ impl<P: Protocol> Dispatcher<P> {
                 // Here, where nobody else has it: a duplicate may share what it says.
                 P::stamp(message, self.topology.version);
                 let (class, stream) = (P::class(message), P::stream(message));
+                let about = About { class, stream, missing: 0, watch: Watch::default() };
                 match P::duplicate(message, class) {
-                    Some(duplicate) => {
-                        routed.lane.push(duplicate, class, stream, Watch::default());
-                    }
+                    Some(duplicate) => routed.lane.push(duplicate, about),
                     None => {
                         self.shared.counts.duplicates_failed.add(1);
                         self.behind.insert((routed.lane.id, stream));
-                        routed.lane.miss(stream, Watch::default());
+                        routed.lane.miss(about);
                     }
                 }
             }

@@ -12,7 +12,7 @@ use std::{
 use crate::{
     Cause, Class, DeathCause, Delivery, Fault, LaneReport, LaneStats, LaneTimings, Outcome,
     Protocol, Skipped, Verdict,
-    backlog::{Backlog, Entry, Pushed},
+    backlog::{About, Backlog, Entry, Pushed},
     clock,
     contain::{contain, message_of},
     fan_outs::nanos,
@@ -136,7 +136,8 @@ impl<P: Protocol> Lane<P> {
     }
 
     /// Puts a message where it waits for the handler.
-    pub(crate) fn push(&self, message: P::Message, class: Class, stream: P::Key, watch: Watch) {
+    pub(crate) fn push(&self, message: P::Message, about: About<P::Key>) {
+        let About { class, watch, .. } = about;
         let mut queue = lock(&self.queue);
         self.counts.published.add(1);
         if queue.state != State::Open {
@@ -144,7 +145,7 @@ impl<P: Protocol> Lane<P> {
             self.discard(message, class, watch, DeathCause::Unsubscribed);
             return;
         }
-        let (displaced, given_way) = match queue.backlog.push(message, class, stream, watch) {
+        let (displaced, given_way) = match queue.backlog.push(message, about) {
             Pushed::Added => (None, None),
             Pushed::Folded { watch } => {
                 self.counts.folded.add(1);
@@ -168,15 +169,15 @@ impl<P: Protocol> Lane<P> {
         }
     }
 
-    /// A message of this stream could not be had for this lane.
-    pub(crate) fn miss(&self, stream: P::Key, watch: Watch) {
+    /// A message could not be had for this lane.
+    pub(crate) fn miss(&self, about: About<P::Key>) {
         let mut queue = lock(&self.queue);
         self.counts.published.add(1);
         self.counts.dropped.add(1);
         self.counts.without_duplicate.add(1);
-        queue.backlog.miss(stream);
+        queue.backlog.miss(about.stream, about.missing);
         drop(queue);
-        self.report(watch, Outcome::Dropped, None);
+        self.report(about.watch, Outcome::Dropped, None);
     }
 
     /// What there is to do; `cancelled` ends the lane's work as closing does.

@@ -28,6 +28,9 @@ pub(crate) struct Counts {
     pub(crate) missing: u64,
 }
 
+/// What may pass, in order; each with how many before it never came.
+pub(crate) type Ready<M> = VecDeque<(M, u64)>;
+
 struct Stream<M> {
     /// The last number that passed.
     last: u64,
@@ -65,12 +68,12 @@ impl<P: Protocol> Sequencer<P> {
         &mut self,
         message: P::Message,
         now: Instant,
-        ready: &mut VecDeque<P::Message>,
+        ready: &mut Ready<P::Message>,
     ) -> Accepted {
         let sequence = P::sequence(&message);
         let number = match sequence {
             Sequence::Unsequenced => {
-                ready.push_back(message);
+                ready.push_back((message, 0));
                 return Accepted::Passed(ready.len() - 1);
             }
             Sequence::Monotone(n) | Sequence::Dense(n) | Sequence::Rebase(n) => n,
@@ -78,7 +81,7 @@ impl<P: Protocol> Sequencer<P> {
         let Some(index) = self.index.get(&P::stream(&message)) else {
             self.index.insert(P::stream(&message), self.streams.len());
             self.streams.push(Stream { last: number, pending: BTreeMap::new(), gap_since: None });
-            ready.push_back(message);
+            ready.push_back((message, 0));
             return Accepted::Passed(ready.len() - 1);
         };
         let stream = &mut self.streams[*index];
@@ -116,7 +119,7 @@ impl<P: Protocol> Sequencer<P> {
             _ => {}
         }
         stream.last = number;
-        ready.push_back(message);
+        ready.push_back((message, 0));
         let place = ready.len() - 1;
         stream.release_run(now, ready);
         self.next_deadline = earlier(self.next_deadline, stream.deadline(self.gap_wait));
@@ -129,7 +132,7 @@ impl<P: Protocol> Sequencer<P> {
     }
 
     /// Gives up the gaps that have been waited for long enough.
-    pub(crate) fn release_due(&mut self, now: Instant, ready: &mut VecDeque<P::Message>) {
+    pub(crate) fn release_due(&mut self, now: Instant, ready: &mut Ready<P::Message>) {
         if self.next_deadline.is_none_or(|deadline| now < deadline) {
             return;
         }
@@ -143,7 +146,7 @@ impl<P: Protocol> Sequencer<P> {
     }
 
     /// Gives up every gap: at a shutdown, or a flip.
-    pub(crate) fn release_all(&mut self, ready: &mut VecDeque<P::Message>) {
+    pub(crate) fn release_all(&mut self, ready: &mut Ready<P::Message>) {
         self.next_deadline = None;
         for stream in &mut self.streams {
             stream.release_all(&mut self.counts, ready);
@@ -166,7 +169,7 @@ impl<M> Stream<M> {
     }
 
     /// Lets everything below `number` pass.
-    fn release_below(&mut self, number: u64, counts: &mut Counts, ready: &mut VecDeque<M>) {
+    fn release_below(&mut self, number: u64, counts: &mut Counts, ready: &mut Ready<M>) {
         let later = self.pending.split_off(&number);
         for (number, message) in std::mem::replace(&mut self.pending, later) {
             self.pass(number, message, counts, ready);
@@ -174,17 +177,16 @@ impl<M> Stream<M> {
     }
 
     /// Lets one pass, and counts what is missing before it.
-    fn pass(&mut self, number: u64, message: M, counts: &mut Counts, ready: &mut VecDeque<M>) {
-        if number - self.last > 1 {
-            counts.gaps += 1;
-            counts.missing += number - self.last - 1;
-        }
+    fn pass(&mut self, number: u64, message: M, counts: &mut Counts, ready: &mut Ready<M>) {
+        let missing = number - self.last - 1;
+        counts.gaps += u64::from(missing > 0);
+        counts.missing += missing;
         self.last = number;
-        ready.push_back(message);
+        ready.push_back((message, missing));
     }
 
     /// Gives up the gap in front of the first pending message, and lets it and its run pass.
-    fn release_gap(&mut self, now: Instant, counts: &mut Counts, ready: &mut VecDeque<M>) {
+    fn release_gap(&mut self, now: Instant, counts: &mut Counts, ready: &mut Ready<M>) {
         let Some((number, message)) = self.pending.pop_first() else { return };
         self.pass(number, message, counts, ready);
         self.release_run(now, ready);
@@ -194,7 +196,7 @@ impl<M> Stream<M> {
 
     /// Lets pass what follows the last number without a gap. If more is pending behind another
     /// gap, the wait for that one begins now.
-    fn release_run(&mut self, now: Instant, ready: &mut VecDeque<M>) {
+    fn release_run(&mut self, now: Instant, ready: &mut Ready<M>) {
         let before = self.pending.len();
         while let Some(entry) = self.pending.first_entry() {
             // Everything up to `last` is gone already, so these numbers are above it.
@@ -202,7 +204,7 @@ impl<M> Stream<M> {
                 break;
             }
             self.last = *entry.key();
-            ready.push_back(entry.remove());
+            ready.push_back((entry.remove(), 0));
         }
         if self.pending.is_empty() {
             self.gap_since = None;
@@ -211,7 +213,7 @@ impl<M> Stream<M> {
         }
     }
 
-    fn release_all(&mut self, counts: &mut Counts, ready: &mut VecDeque<M>) {
+    fn release_all(&mut self, counts: &mut Counts, ready: &mut Ready<M>) {
         self.gap_since = None;
         while let Some((number, message)) = self.pending.pop_first() {
             self.pass(number, message, counts, ready);

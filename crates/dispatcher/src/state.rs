@@ -51,6 +51,17 @@ impl<P: Protocol> CurrentState<P> {
         is_first && !P::starts_state(message)
     }
 
+    /// What lies between the stream's last message and this one never came: if this one says nothing
+    /// without it, the state is not known any more.
+    pub(crate) fn lose(&mut self, message: &P::Message) {
+        if P::starts_state(message) {
+            return;
+        }
+        if let Some(index) = self.index.get(&P::stream(message)) {
+            self.streams[*index].state = None;
+        }
+    }
+
     /// The state of one stream, if it is known.
     pub(crate) fn of(&self, stream: &P::Key) -> Option<&P::Message> {
         self.streams[*self.index.get(stream)?].state.as_ref()

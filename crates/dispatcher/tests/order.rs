@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::{Seen, Test, message, numbers, recorder, run_all, stepped};
+use common::{Message, Seen, Test, message, numbers, recorder, run_all, stepped};
 use meltica_dispatcher::{Class, Dispatcher, Published, Route, Sequence, Subscription};
 use proptest::prelude::*;
 
@@ -246,4 +246,32 @@ fn what_goes_on_for_want_of_room_goes_on_at_once_also_when_the_last_to_come_stil
     }
     assert_eq!(send(&mut dispatcher, Sequence::Dense(9), now), Published::Held);
     assert_eq!(numbers(&seen), [[1], [3]]);
+}
+
+#[test]
+fn lm_03_lm_04_a_gap_that_is_given_up_is_told_and_hidden_in_no_fold_and_no_state() {
+    let mut dispatcher =
+        stepped().lane_capacity(1).gap_capacity(1).keep_current_state(true).build().unwrap();
+    let routes = dispatcher.routes();
+    let (seen, handler) = recorder();
+    routes.subscribe(Subscription::new("a", handler).to(Route::All)).unwrap();
+    let now = Instant::now();
+    let mut publish = |number, is_delta| {
+        let message = Message { is_delta, ..message(1, Class::Conflatable, number) };
+        dispatcher.publish(message.sequenced(Sequence::Dense(number)), now).expect("not cancelled");
+    };
+    publish(1, false);
+    publish(2, true);
+    publish(5, true);
+    publish(6, true);
+    let (late, handler) = recorder();
+    let late_comer = Subscription::new("late", handler).to(Route::All).with_current_state();
+    routes.subscribe(late_comer).unwrap();
+    run_all(&mut dispatcher);
+    // 1 and 2 were folded, and had to go: with 5 they would make a whole without 3 and 4.
+    assert_eq!(numbers(&seen), [[5, 6]]);
+    let skipped = seen.lock().unwrap()[0].skipped;
+    assert_eq!((skipped.folded, skipped.dropped, skipped.missing), (1, 2, 2));
+    assert!(!skipped.is_nothing());
+    assert!(late.lock().unwrap().is_empty(), "the state is not known any more");
 }

@@ -103,7 +103,7 @@ fn a_duplicate_that_cannot_be_had_is_counted_and_told() {
     dispatcher.publish(poor, Instant::now()).unwrap();
     publish(&mut dispatcher, 1, Class::Conflatable, 2);
     run_all(&mut dispatcher);
-    assert_eq!(seen.lock().unwrap()[0].skipped, Skipped { folded: 0, dropped: 1 });
+    assert_eq!(seen.lock().unwrap()[0].skipped, Skipped { folded: 0, dropped: 1, missing: 0 });
 }
 
 #[test]

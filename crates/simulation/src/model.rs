@@ -423,7 +423,7 @@ impl Model {
                 body.stamp(self.version);
                 let may_miss = may_miss(&body, hoard);
                 let book = state.book.clone();
-                lane.expect(body, Around { book, optional, may_miss, whole: false });
+                lane.expect(body, Around { book, optional, may_miss, ..Around::default() });
             }
         }
     }
@@ -431,7 +431,8 @@ impl Model {
     /// Everybody who wants it should have it; answers how many those are.
     fn route(&mut self, mut body: Body) -> usize {
         body.stamp(self.seen_version);
-        let (book, whole) = self.note(&body);
+        let missing = self.order.missing_before(body.header().trace);
+        let (book, whole) = self.note(&body, missing);
         let key = body.key();
         let takes = |lane: &&mut Lane| lane.begun && lane.takes(&key);
         let lanes = self.lanes.iter_mut().filter(takes).count();
@@ -439,13 +440,13 @@ impl Model {
         let may_miss = lanes > 1 && may_miss(&body, self.hoard);
         for lane in self.lanes.iter_mut().filter(takes) {
             let (book, optional) = (book.clone(), false);
-            lane.expect(body.clone(), Around { book, whole, optional, may_miss });
+            lane.expect(body.clone(), Around { book, whole, optional, may_miss, missing });
         }
         lanes
     }
 
     /// Keeps the current state of a stream. Answers its book, and whether the message has to come whole.
-    fn note(&mut self, body: &Body) -> (Option<BookBody>, bool) {
+    fn note(&mut self, body: &Body, missing: u64) -> (Option<BookBody>, bool) {
         if body.class() != Class::Conflatable {
             return (None, false);
         }
@@ -463,6 +464,10 @@ impl Model {
             state.current = current(body.clone());
             return (None, false);
         };
+        if missing > 0 && !book.is_whole() {
+            // Nobody knows what it was a part of.
+            (state.book, state.current) = (None, Current::Nothing);
+        }
         match &mut state.book {
             Some(whole) => whole.fold(book),
             None if book.is_whole() => state.book = Some(book.clone()),

@@ -32,6 +32,8 @@ pub(crate) struct Entry {
     pub(crate) seen: Body,
     /// Folded and dropped.
     pub(crate) skipped: (u64, u64),
+    /// Never came.
+    pub(crate) missing: u64,
     /// What it does.
     pub(crate) mood: Mood,
 }
@@ -507,7 +509,8 @@ impl Shared {
         let mood = lock(&self.moods)[consumer].pop_front().unwrap_or(Mood::Fine);
         let seen = Body::seen(&delivery.message);
         let skipped = (delivery.skipped.folded, delivery.skipped.dropped);
-        let entry = Entry { consumer, generation, seen, skipped, mood: mood.clone() };
+        let missing = delivery.skipped.missing;
+        let entry = Entry { consumer, generation, seen, skipped, missing, mood: mood.clone() };
         lock(&self.log).entries.push(entry);
         match mood {
             Mood::Fine => Ok(()),

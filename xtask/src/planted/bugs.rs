@@ -235,6 +235,27 @@ pub(crate) const BUGS: &[Bug] = &[
         wrong: "if PLANTED || self.next_deadline.is_none_or(|deadline| now < deadline) {",
     },
     Bug {
+        name: "gap-hides-in-a-fold",
+        what: "a delta is folded into what was before a gap that was given up",
+        file: "crates/dispatcher/src/backlog.rs",
+        right: "if missing > 0 && !P::starts_state(&message) {",
+        wrong: "if missing > 0 && !P::starts_state(&message) && !PLANTED {",
+    },
+    Bug {
+        name: "gap-hides-in-the-state",
+        what: "the current state goes on over a gap that was given up",
+        file: "crates/dispatcher/src/dispatcher.rs",
+        right: "            if missing > 0 {\n                state.lose",
+        wrong: "            if missing > 0 && !PLANTED {\n                state.lose",
+    },
+    Bug {
+        name: "missing-untold",
+        what: "what never came is not told",
+        file: "crates/dispatcher/src/backlog.rs",
+        right: "        skipped.missing += missing;\n        Entry",
+        wrong: "        skipped.missing += if PLANTED { 0 } else { missing };\n        Entry",
+    },
+    Bug {
         name: "goes-back",
         what: "what goes back in its stream is delivered",
         file: "crates/dispatcher/src/order.rs",

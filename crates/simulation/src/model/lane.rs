@@ -61,6 +61,9 @@ struct Item {
     may_be_displaced: bool,
     /// Why it may be folded into what was there.
     may_fold: bool,
+    /// Or why it may stand in the place of what was there.
+    may_replace: bool,
+    missing: u64,
 }
 
 #[derive(Default)]
@@ -83,6 +86,8 @@ pub(crate) struct Around {
     pub(crate) whole: bool,
     pub(crate) optional: bool,
     pub(crate) may_miss: bool,
+    /// How many before it never came.
+    pub(crate) missing: u64,
 }
 
 /// What became of an entry.
@@ -147,7 +152,7 @@ impl Lane {
         let index = self.items.len();
         let (class, key) = (body.class(), body.key());
         let stale = body.header().routing_version < self.gate || self.quarantined();
-        let Around { book, whole, optional, may_miss } = around;
+        let Around { book, whole, optional, may_miss, missing } = around;
         self.optional += usize::from(optional);
         let full = class != Class::Critical && self.waiting(class) >= self.capacity;
         if class == Class::Sequential && full {
@@ -156,6 +161,14 @@ impl Lane {
             self.each_waiting(|item| {
                 item.may_be_displaced |= item.body.class() == Class::Sequential;
             });
+        }
+        let is_part = matches!(&body, Body::Book(book) if !book.is_whole());
+        let stands_alone = !(missing > 0 && is_part);
+        if let Some(stream) = self.streams.get(&key).filter(|_| full && !stands_alone) {
+            // It cannot be folded into what is before the gap: that has to go.
+            for index in &stream.items[stream.over..] {
+                self.items[*index].may_go = true;
+            }
         }
         let (mut again, mut lost) = (false, false);
         if let Some(stream) = self.streams.get_mut(&key).filter(|_| class != Class::Critical) {
@@ -173,7 +186,9 @@ impl Lane {
             book,
             optional,
             may_go: stale || may_miss,
-            may_fold: full && class == Class::Conflatable,
+            may_fold: full && class == Class::Conflatable && stands_alone,
+            may_replace: full && !stands_alone,
+            missing,
         });
         if class == Class::Critical {
             self.critical.push_back(index);
@@ -236,7 +251,7 @@ impl Lane {
         if *expected != entry.seen {
             return Err(format!("the next critical message is {expected:?}"));
         }
-        if entry.skipped != (0, 0) {
+        if entry.skipped != (0, 0) || entry.missing > 0 {
             return Err("critical messages were skipped".into());
         }
         Ok(())
@@ -269,6 +284,10 @@ impl Lane {
         let told = (folded + dropped) as usize;
         if told > gap || told < gap - optional {
             return Err(format!("{gap} were skipped, and {told} are told"));
+        }
+        let missing: u64 = between.iter().chain([&at]).map(|i| self.items[*i].missing).sum();
+        if missing != entry.missing {
+            return Err(format!("{missing} never came, and {} are told", entry.missing));
         }
         let (mut may_drop, mut may_fold) = (0, usize::from(self.items[at].may_fold));
         let mut before_goes = false;
@@ -310,7 +329,7 @@ impl Lane {
         let stream = self.streams.get_mut(&entry.seen.key()).expect("it was there");
         if seen.is_whole() {
             stream.book = Some(seen.clone());
-        } else if dropped > 0 || again {
+        } else if dropped > 0 || missing > 0 || again {
             stream.book = None;
             stream.lost |= dropped > 0;
         } else if let Some(book) = &mut stream.book {
@@ -336,7 +355,8 @@ impl Lane {
         // What should not come at all is told elsewhere.
         let Some(at) = at else { return Ok(()) };
         let market: Vec<_> = self.streams.values().flat_map(waiting).collect();
-        if market.iter().any(|index| self.items[*index].may_fold) {
+        let moved = |index: &usize| self.items[*index].may_fold || self.items[*index].may_replace;
+        if market.iter().any(moved) {
             return Ok(());
         }
         for index in market.into_iter().filter(|index| *index < at) {

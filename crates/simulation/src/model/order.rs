@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use meltica::{Key, event::Numbering};
+use meltica::{
+    Key,
+    event::{Numbering, TraceId},
+};
 
 use crate::{body::Body, plan::GAP_WAIT_MS};
 
@@ -10,6 +13,8 @@ use crate::{body::Body, plan::GAP_WAIT_MS};
 pub(crate) struct Order {
     gap_capacity: usize,
     streams: Vec<Stream>,
+    /// Messages before which a gap was given up, and how wide that was, until they are routed.
+    after_gap: Vec<(TraceId, u64)>,
     pub(crate) late: u64,
     pub(crate) gaps: u64,
     pub(crate) missing: u64,
@@ -80,6 +85,12 @@ impl Order {
         Accepted::Passed
     }
 
+    /// How many before this message never came; asked once.
+    pub(crate) fn missing_before(&mut self, trace: TraceId) -> u64 {
+        let at = self.after_gap.iter().position(|(gap, _)| *gap == trace);
+        at.map_or(0, |at| self.after_gap.swap_remove(at).1)
+    }
+
     /// Gives up the gaps whose time is up.
     pub(crate) fn due(&mut self, now: u64, out: &mut Vec<Body>) {
         for index in 0..self.streams.len() {
@@ -123,6 +134,7 @@ impl Order {
         if number > stream.last + 1 {
             self.gaps += 1;
             self.missing += number - stream.last - 1;
+            self.after_gap.push((body.header().trace, number - stream.last - 1));
         }
         stream.last = number;
         out.push(body);
