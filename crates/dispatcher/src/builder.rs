@@ -155,6 +155,7 @@ impl<P: Protocol> Builder<P> {
             time_one_in: self.time_one_in,
             topology: Arc::new(ArcSwap::from_pointee(topology)),
             workers: Mutex::new(vec![]),
+            left: Mutex::new(vec![]),
             next_lane: AtomicU64::new(1),
             stopped: AtomicBool::new(false),
             cancel: self.cancel,

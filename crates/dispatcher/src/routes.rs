@@ -117,6 +117,12 @@ impl<P: Protocol> Routes<P> {
         removed.close(|entry| {
             removed.bury(entry.message, entry.class, entry.watch, DeathCause::Unsubscribed);
         });
+        let stats = removed.stats();
+        let mut left = lock(&self.shared.left);
+        match left.iter_mut().find(|earlier| earlier.consumer == stats.consumer) {
+            Some(earlier) => earlier.add(&stats),
+            None => left.push(stats),
+        }
         Ok(())
     }
 
@@ -206,6 +212,7 @@ impl<P: Protocol> Routes<P> {
             dead_letters: self.shared.sinks.dead_letters.get(),
             version: topology.version,
             lanes: topology.lanes.iter().map(|routed| routed.lane.stats()).collect(),
+            left: lock(&self.shared.left).clone(),
         }
     }
 

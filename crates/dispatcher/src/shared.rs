@@ -7,8 +7,9 @@ use arc_swap::ArcSwap;
 use meltica_stats::SharedCounter;
 
 use crate::{
-    Cancel, DeadLetter, DeathCause, Fault, Protocol, contain::contain, fan_outs::FanOuts,
-    joined::Joined, stats::PublisherCounts, sync::lock, topology::Topology, worker::Worker,
+    Cancel, DeadLetter, DeathCause, Fault, LaneStats, Protocol, contain::contain,
+    fan_outs::FanOuts, joined::Joined, stats::PublisherCounts, sync::lock, topology::Topology,
+    worker::Worker,
 };
 
 pub(crate) type FaultSink<F> = Box<dyn Fn(&Fault<F>) + Send + Sync>;
@@ -27,6 +28,8 @@ pub(crate) struct Shared<P: Protocol> {
     /// Held by whoever makes a new snapshot; holds every thread that was ever started and is not
     /// joined yet.
     pub(crate) workers: Mutex<Vec<Worker<P>>>,
+    /// What the lanes that have left did, by name.
+    pub(crate) left: Mutex<Vec<LaneStats>>,
     pub(crate) next_lane: AtomicU64,
     pub(crate) stopped: AtomicBool,
     pub(crate) cancel: Cancel,

@@ -28,6 +28,9 @@ pub struct Stats {
     pub version: u64,
     /// The present lanes, in order of subscription.
     pub lanes: Vec<LaneStats>,
+    /// The lanes that have left, added up by name as of when they did: the message in progress then may not
+    /// be counted.
+    pub left: Vec<LaneStats>,
 }
 
 /// What became of the messages that were published to a lane.
@@ -67,6 +70,24 @@ pub struct LaneStats {
     pub critical_peak: usize,
     /// Whether it is paused.
     pub paused: bool,
+}
+
+impl LaneStats {
+    /// Adds what a later lane of the same name did. Nothing waits in either.
+    pub(crate) fn add(&mut self, later: &Self) {
+        self.lane = later.lane;
+        self.published += later.published;
+        self.delivered += later.delivered;
+        self.filtered += later.filtered;
+        self.failed += later.failed;
+        self.panicked += later.panicked;
+        self.refused += later.refused;
+        self.folded += later.folded;
+        self.dropped += later.dropped;
+        self.without_duplicate += later.without_duplicate;
+        self.discarded += later.discarded;
+        self.critical_peak = self.critical_peak.max(later.critical_peak);
+    }
 }
 
 /// Written by the publisher alone.

@@ -58,6 +58,8 @@ pub(crate) fn dispatcher(scrape: &mut Scrape, stats: &meltica_dispatcher::Stats,
     ];
     add_all(scrape, &[], &numbers);
     stats.lanes.iter().for_each(|stats| lane(scrape, stats));
+    // Counters go on where a consumer comes back, and remain where it does not.
+    stats.left.iter().for_each(|stats| lane_counters(scrape, stats));
     scrape.add(&DISPATCHER_FAN_OUT_DURATION, &[], timings.reach_ns.into());
     scrape.add(&DISPATCHER_FAN_OUT_COMPLETION, &[], timings.completion_ns.into());
     scrape.add(&DISPATCHER_FAN_OUT_PARALLELISM, &[], timings.parallelism_percent.into());
@@ -68,13 +70,20 @@ pub(crate) fn dispatcher(scrape: &mut Scrape, stats: &meltica_dispatcher::Stats,
 }
 
 fn lane(scrape: &mut Scrape, lane: &LaneStats) {
-    let id = &*lane.consumer;
-    let numbers: [(&'static Family, u64); 6] = [
-        (&DISPATCHER_LANE_PUBLISHED, lane.published),
-        (&DISPATCHER_LANE_DELIVERED, lane.delivered),
+    let numbers: [(&'static Family, u64); 3] = [
         (&DISPATCHER_LANE_DEPTH, lane.depth as u64),
         (&DISPATCHER_LANE_CRITICAL_PEAK, lane.critical_peak as u64),
         (&DISPATCHER_LANE_PAUSED, u64::from(lane.paused)),
+    ];
+    add_all(scrape, &[&lane.consumer], &numbers);
+    lane_counters(scrape, lane);
+}
+
+fn lane_counters(scrape: &mut Scrape, lane: &LaneStats) {
+    let id = &*lane.consumer;
+    let numbers: [(&'static Family, u64); 3] = [
+        (&DISPATCHER_LANE_PUBLISHED, lane.published),
+        (&DISPATCHER_LANE_DELIVERED, lane.delivered),
         (&DISPATCHER_CONFLATED, lane.folded),
     ];
     add_all(scrape, &[id], &numbers);

@@ -145,6 +145,38 @@ fn fr_004_fr_025_fr_026_a_dispatcher_tells_its_fan_out_and_each_lane() {
 }
 
 #[test]
+fn what_a_consumer_had_is_told_after_it_has_left_and_goes_on_when_it_comes_back() {
+    let mut dispatcher = Dispatcher::<Numbers>::builder().workers(0).build().unwrap();
+    let routes = dispatcher.routes();
+    let comes = || Subscription::new("guest", |_: Delivery<u64>| ()).to(Route::All);
+    for published in [2, 5] {
+        let lane = routes.subscribe(comes()).unwrap();
+        for number in 0..2 {
+            dispatcher.publish(number, Instant::now()).unwrap();
+        }
+        dispatcher.run_once();
+        routes.unsubscribe(lane).unwrap();
+        if published == 5 {
+            routes.pause(routes.subscribe(comes()).unwrap()).unwrap();
+            dispatcher.publish(7, Instant::now()).unwrap();
+        }
+        let text = Metrics::new().dispatcher(routes.clone()).render();
+        has(
+            &text,
+            &format!("dispatcher_lane_published_total{{consumer_id=\"guest\"}} {published}"),
+        );
+        let left = published / 2;
+        has(&text, &format!("dispatcher_lane_delivered_total{{consumer_id=\"guest\"}} {left}"));
+        let closed = "dispatcher_dropped_total{consumer_id=\"guest\",reason=\"closed\"}";
+        has(&text, &format!("{closed} {left}"));
+    }
+    let text = Metrics::new().dispatcher(routes.clone()).render();
+    has(&text, "dispatcher_lane_depth{consumer_id=\"guest\"} 1");
+    has(&text, "dispatcher_lane_paused{consumer_id=\"guest\"} 1");
+    assert_eq!(dispatcher.stats().left.len(), 1);
+}
+
+#[test]
 fn consumers_and_merges_are_told_by_name() {
     let mut consumer = Consumer::<Numbers>::new("odd", |number| match number % 2 {
         0 => Err("even"),
