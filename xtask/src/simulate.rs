@@ -18,7 +18,7 @@ pub(crate) fn with(workspace: &Workspace, arguments: &[String]) -> Result<(), Fa
     command.args(if arguments.is_empty() { &all } else { arguments });
     workspace.run(
         &mut command,
-        "The pipeline and the plain model of it differ, where and how is said above; the last line \
-         runs just that again. Which of the two is right is the question to begin with.",
+        "What is wrong is said above. Where the pipeline and the plain model of it differ, the last line \
+         runs just that again, and which of the two is right is the question to begin with.",
     )
 }
