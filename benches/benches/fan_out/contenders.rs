@@ -1,0 +1,299 @@
+//! Who hands messages to several consumers, and how.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use disruptor::{Polling, Producer};
+use meltica_dispatcher::{Class, Delivery, Dispatcher, Protocol, Route, Subscription};
+use meltica_recycler::{Lease, Pool};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Payload<const WORDS: usize>([u64; WORDS]);
+
+impl<const WORDS: usize> Payload<WORDS> {
+    fn new(word: u64) -> Self {
+        Self([word; WORDS])
+    }
+
+    /// As a consumer reads it: the first word and the last.
+    fn read(&self) -> u64 {
+        assert_eq!(std::hint::black_box(self.0[WORDS - 1]), self.0[0]);
+        self.0[0]
+    }
+}
+
+impl<const WORDS: usize> Default for Payload<WORDS> {
+    fn default() -> Self {
+        Self::new(0)
+    }
+}
+
+pub(crate) struct Contender<const WORDS: usize> {
+    pub(crate) name: &'static str,
+    /// Hands so many messages to so many consumers; answers the sum of what they read.
+    pub(crate) round: fn(usize, u64) -> u64,
+}
+
+/// The dispatcher comes first: the others are compared with it.
+#[expect(non_snake_case, reason = "a constant that is generic")]
+pub(crate) fn CONTENDERS<const WORDS: usize>() -> Vec<Contender<WORDS>> {
+    let row = |name, round| Contender { name, round };
+    vec![
+        row("meltica-dispatcher", dispatcher::<WORDS>),
+        row("crossbeam-channel, a `Box` each", crossbeam_box::<WORDS>),
+        row("crossbeam-channel, an `Arc`", crossbeam_arc::<WORDS>),
+        row("crossbeam-channel, in place", crossbeam_in_place::<WORDS>),
+        row("flume, an `Arc`", flume_arc::<WORDS>),
+        row("kanal, an `Arc`", kanal_arc::<WORDS>),
+        row("tokio broadcast", broadcast::<WORDS>),
+        row("bus", bus::<WORDS>),
+        row("rtrb each, one thread polls", rings::<WORDS>),
+        row("disruptor, one thread polls", pollers::<WORDS>),
+    ]
+}
+
+/// Messages that may wait between the publisher and a consumer.
+const CAPACITY: usize = 1_024;
+
+/// A consumer's thread, which answers a sum.
+fn consumer(run: impl FnOnce() -> u64 + Send + 'static) -> thread::JoinHandle<u64> {
+    thread::Builder::new().name("consumer".to_owned()).spawn(run).expect("a thread")
+}
+
+fn sum(threads: Vec<thread::JoinHandle<u64>>) -> u64 {
+    threads.into_iter().map(|thread| thread.join().expect("consumers do not panic")).sum()
+}
+
+enum Leases<const WORDS: usize> {}
+
+impl<const WORDS: usize> Protocol for Leases<WORDS> {
+    type Message = Lease<Payload<WORDS>>;
+    type Key = ();
+    type Fault = String;
+
+    fn key(_: &Self::Message) {}
+
+    fn class(_: &Self::Message) -> Class {
+        Class::Sequential
+    }
+
+    fn duplicate(message: &Self::Message, _: Class) -> Option<Self::Message> {
+        message.try_duplicate().ok()
+    }
+}
+
+fn dispatcher<const WORDS: usize>(consumers: usize, events: u64) -> u64 {
+    let done: Arc<[AtomicU64]> = (0..consumers).map(|_| AtomicU64::new(0)).collect();
+    let sum = Arc::new(AtomicU64::new(0));
+    let built = Dispatcher::<Leases<WORDS>>::builder().lane_capacity(2 * CAPACITY).build();
+    let mut dispatcher = built.expect("valid settings");
+    for index in 0..consumers {
+        let (done, sum) = (Arc::clone(&done), Arc::clone(&sum));
+        let mut mine = 0;
+        let handle = move |message: Delivery<Lease<Payload<WORDS>>>| {
+            mine += message.read();
+            let count = done[index].load(Relaxed) + 1;
+            if count == events {
+                sum.fetch_add(mine, Relaxed);
+            }
+            done[index].store(count, Relaxed);
+        };
+        let subscription = Subscription::new(format!("consumer-{index}"), handle).to(Route::All);
+        dispatcher.routes().subscribe(subscription).expect("a name of its own");
+    }
+    let room = (consumers + 1) * (2 * CAPACITY + 1);
+    let pool = Pool::new(room, Payload::default, |_: &mut Payload<WORDS>| ());
+    let now = Instant::now();
+    for number in 0..events {
+        // Nothing is to be dropped: so the publisher waits as it would for a bounded channel.
+        if number % 64 == 0 && number >= CAPACITY as u64 {
+            let behind = number - CAPACITY as u64;
+            while done.iter().any(|done| done.load(Relaxed) < behind) {
+                thread::yield_now();
+            }
+        }
+        let mut message = pool.try_lease().expect("large enough");
+        *message = Payload::new(number);
+        assert!(dispatcher.publish(message, now).is_ok());
+    }
+    assert!(dispatcher.shutdown(Duration::from_secs(60)).is_clean());
+    sum.load(Relaxed)
+}
+
+macro_rules! channels {
+    ($name:ident, $bounded:path, $handle:ident) => {
+        fn $name<const WORDS: usize>(consumers: usize, events: u64) -> u64 {
+            let (mut senders, mut threads) = (vec![], vec![]);
+            for _ in 0..consumers {
+                let (sender, receiver) = $bounded(CAPACITY);
+                senders.push(sender);
+                threads.push(consumer(move || {
+                    let mut sum = 0;
+                    while let Ok(message) = receiver.recv() {
+                        let message: $handle<Payload<WORDS>> = message;
+                        sum += message.read();
+                    }
+                    sum
+                }));
+            }
+            for number in 0..events {
+                let message = $handle::new(Payload::new(number));
+                for sender in &senders {
+                    sender.send($handle::clone(&message)).expect("consumers are there");
+                }
+            }
+            drop(senders);
+            sum(threads)
+        }
+    };
+}
+
+channels!(crossbeam_box, crossbeam_channel::bounded, Box);
+channels!(crossbeam_arc, crossbeam_channel::bounded, Arc);
+channels!(flume_arc, flume::bounded, Arc);
+channels!(kanal_arc, kanal::bounded, Arc);
+
+fn crossbeam_in_place<const WORDS: usize>(consumers: usize, events: u64) -> u64 {
+    let (mut senders, mut threads) = (vec![], vec![]);
+    for _ in 0..consumers {
+        let (sender, receiver) = crossbeam_channel::bounded::<Payload<WORDS>>(CAPACITY);
+        senders.push(sender);
+        threads.push(consumer(move || receiver.iter().map(|message| message.read()).sum()));
+    }
+    for number in 0..events {
+        for sender in &senders {
+            sender.send(Payload::new(number)).expect("consumers are there");
+        }
+    }
+    drop(senders);
+    sum(threads)
+}
+
+fn broadcast<const WORDS: usize>(consumers: usize, events: u64) -> u64 {
+    let (sender, _) = tokio::sync::broadcast::channel::<Payload<WORDS>>(CAPACITY);
+    let threads = (0..consumers).map(|_| {
+        let mut receiver = sender.subscribe();
+        consumer(move || {
+            let mut sum = 0;
+            // It would tell of a lag, which the sum would show.
+            while let Ok(message) = receiver.blocking_recv() {
+                sum += message.read();
+            }
+            sum
+        })
+    });
+    let threads = threads.collect();
+    for number in 0..events {
+        while sender.len() >= CAPACITY {
+            thread::yield_now();
+        }
+        assert!(sender.send(Payload::new(number)).is_ok());
+    }
+    drop(sender);
+    sum(threads)
+}
+
+fn bus<const WORDS: usize>(consumers: usize, events: u64) -> u64 {
+    let mut bus = bus::Bus::<Payload<WORDS>>::new(CAPACITY);
+    let threads = (0..consumers).map(|_| {
+        let reader = bus.add_rx();
+        consumer(move || reader.into_iter().map(|message| message.read()).sum())
+    });
+    let threads = threads.collect();
+    (0..events).for_each(|number| bus.broadcast(Payload::new(number)));
+    drop(bus);
+    sum(threads)
+}
+
+fn rings<const WORDS: usize>(consumers: usize, events: u64) -> u64 {
+    let rings = (0..consumers).map(|_| rtrb::RingBuffer::<Payload<WORDS>>::new(CAPACITY));
+    let (mut producers, mut readers): (Vec<_>, Vec<_>) = rings.unzip();
+    let poller = consumer(move || {
+        let mut sum = 0;
+        loop {
+            let mut idle = true;
+            for reader in &mut readers {
+                let waiting = reader.slots().min(64);
+                idle &= waiting == 0;
+                for _ in 0..waiting {
+                    sum += reader.pop().expect("it was there").read();
+                }
+            }
+            if idle && readers.iter().all(|reader| reader.is_abandoned() && reader.is_empty()) {
+                return sum;
+            }
+            if idle {
+                thread::yield_now();
+            }
+        }
+    });
+    for number in 0..events {
+        for producer in &mut producers {
+            while producer.push(Payload::new(number)).is_err() {
+                thread::yield_now();
+            }
+        }
+    }
+    drop(producers);
+    sum(vec![poller])
+}
+
+/// One thread polls for all. A macro, since the type of a poller cannot be named outside.
+macro_rules! polled {
+    ($pollers:expr, $producer:expr, $events:expr) => {{
+        let (mut pollers, mut producer) = ($pollers, $producer);
+        let poller = consumer(move || {
+            let mut sum = 0;
+            loop {
+                let (mut idle, mut over) = (true, true);
+                for poller in &mut pollers {
+                    match poller.take(64) {
+                        Ok(mut messages) => {
+                            (idle, over) = (false, false);
+                            (&mut messages).for_each(|message| sum += message.read());
+                        }
+                        Err(Polling::NoEvents) => over = false,
+                        Err(Polling::Shutdown) => {}
+                    }
+                }
+                if over {
+                    return sum;
+                }
+                if idle {
+                    thread::yield_now();
+                }
+            }
+        });
+        for number in 0..$events {
+            while producer.try_publish(|slot| *slot = Payload::new(number)).is_err() {
+                thread::yield_now();
+            }
+        }
+        drop(producer);
+        sum(vec![poller])
+    }};
+}
+
+fn pollers<const WORDS: usize>(consumers: usize, events: u64) -> u64 {
+    let wait = disruptor::BusySpin;
+    let builder = disruptor::build_single_producer(CAPACITY, Payload::<WORDS>::default, wait);
+    let (first, builder) = builder.new_event_poller();
+    if consumers == 1 {
+        return polled!(vec![first], builder.build(), events);
+    }
+    // From the second one on the builder's type stays the same.
+    let (second, mut builder) = builder.new_event_poller();
+    let mut pollers = vec![first, second];
+    while pollers.len() < consumers {
+        let (poller, again) = builder.new_event_poller();
+        pollers.push(poller);
+        builder = again;
+    }
+    polled!(pollers, builder.build(), events)
+}
