@@ -12,7 +12,7 @@
 //! is folded a lane sees the order in which it was published, and never anything published after a
 //! critical message before it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use crate::{Class, Protocol, Skipped, watch::Watch};
 
@@ -61,6 +61,8 @@ pub(crate) struct Backlog<P: Protocol> {
     sequential: VecDeque<u64>,
     /// By stream: the position of its last conflatable entry.
     last: HashMap<P::Key, u64>,
+    /// Streams whose next message does not follow what waits of them.
+    sealed: HashSet<P::Key>,
     /// By stream: what could not be had since its last entry was pushed; told by the next pushed.
     missed: HashMap<P::Key, Skipped>,
     /// By stream: what was dropped from its front; told by the next popped.
@@ -78,6 +80,7 @@ impl<P: Protocol> Backlog<P> {
             conflatable: 0,
             sequential: VecDeque::new(),
             last: HashMap::new(),
+            sealed: HashSet::new(),
             missed: HashMap::new(),
             displaced: HashMap::new(),
         }
@@ -102,6 +105,7 @@ impl<P: Protocol> Backlog<P> {
                 Pushed::Added
             }
             Class::Conflatable => {
+                let follows = missing == 0 && !(self.sealed.remove(&stream));
                 let is_full = self.conflatable >= self.capacity;
                 if let Some(position) = self.last.get(&stream).filter(|_| is_full) {
                     let held = self.market[(position - self.front) as usize]
@@ -112,8 +116,8 @@ impl<P: Protocol> Backlog<P> {
                     // What could not be had since then is missing from the fold, and told with it.
                     held.skipped.add(self.missed.remove(&stream).unwrap_or_default());
                     held.skipped.missing += missing;
-                    if missing > 0 && !P::starts_state(&message) {
-                        // What lies between the two never came, so together they would be wrong.
+                    if !follows && !P::starts_state(&message) {
+                        // What lies between the two is not here, so together they would be wrong.
                         let displaced = std::mem::replace(&mut held.message, message);
                         held.skipped.dropped += 1 + std::mem::take(&mut held.skipped.folded);
                         return Pushed::Dropped { displaced, watch };
@@ -139,6 +143,19 @@ impl<P: Protocol> Backlog<P> {
                 }
             }
         }
+    }
+
+    /// The streams of which conflatable messages wait, and the keys of the last of each.
+    pub(crate) fn waiting(&self) -> Vec<(P::Key, P::Key)> {
+        let entry = |position: &u64| self.market[(position - self.front) as usize].as_ref();
+        let last = self.last.iter().filter_map(|(stream, at)| Some((*stream, entry(at)?)));
+        last.map(|(stream, entry)| (stream, P::key(&entry.message))).collect()
+    }
+
+    /// What comes next of these streams does not follow what waits of them: a part of it is not for this
+    /// lane, and never will be.
+    pub(crate) fn seal(&mut self, streams: impl IntoIterator<Item = P::Key>) {
+        self.sealed.extend(streams);
     }
 
     /// A message of this stream could not be had, and so many before it never came: the next of its

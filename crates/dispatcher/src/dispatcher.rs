@@ -399,23 +399,27 @@ impl<P: Protocol> Dispatcher<P> {
     /// Sends the current state to lanes that are new since a snapshot and asked for it, and has those
     /// that take a stream anew start with its whole state.
     fn welcome(&mut self, before: &Topology<P>) {
-        let Some(state) = &mut self.state else { return };
         for routed in self.topology.lanes.iter() {
             let is_it = |old: &&Routed<P>| old.lane.id == routed.lane.id;
             let Some(old) = before.lanes.iter().find(is_it) else { continue };
-            if !Arc::ptr_eq(&old.routes, &routed.routes) {
-                let keys = state.iter_mut().map(|message| (P::key(message), P::stream(message)));
-                let new = keys.filter(|(key, _)| routed.takes(key) && !old.takes(key));
-                self.behind.extend(new.map(|(_, stream)| (routed.lane.id, stream)));
+            if Arc::ptr_eq(&old.routes, &routed.routes) {
+                continue;
             }
+            let takes_anew = |key: &P::Key| routed.takes(key) && !old.takes(key);
+            routed.lane.seal(takes_anew);
+            let Some(state) = &mut self.state else { continue };
+            let keys = state.iter_mut().map(|message| (P::key(message), P::stream(message)));
+            let new = keys.filter(|(key, _)| takes_anew(key));
+            self.behind.extend(new.map(|(_, stream)| (routed.lane.id, stream)));
         }
+        let Some(state) = &mut self.state else { return };
         let new = |routed: &&Routed<P>| routed.lane.take_wants_state();
         for routed in self.topology.lanes.iter().filter(new) {
             for message in state.iter_mut() {
                 if !routed.takes(&P::key(message)) {
                     continue;
                 }
-                // Here, where nobody else has it: a duplicate may share what it says.
+                // Here and once: duplicates may share what it says.
                 P::stamp(message, self.topology.version);
                 let (class, stream) = (P::class(message), P::stream(message));
                 let about = About { class, stream, missing: 0, watch: Watch::default() };

@@ -169,6 +169,14 @@ impl<P: Protocol> Lane<P> {
         }
     }
 
+    /// It took no messages of some keys for a while: none that comes now is folded into what waited before.
+    /// `takes_anew` says of a key whether that is so; it is asked without a lock.
+    pub(crate) fn seal(&self, takes_anew: impl Fn(&P::Key) -> bool) {
+        let mut waiting = lock(&self.queue).backlog.waiting();
+        waiting.retain(|(_, key)| takes_anew(key));
+        lock(&self.queue).backlog.seal(waiting.into_iter().map(|(stream, _)| stream));
+    }
+
     /// A message could not be had for this lane.
     pub(crate) fn miss(&self, about: About<P::Key>) {
         let mut queue = lock(&self.queue);

@@ -64,6 +64,7 @@ mod fault;
 mod holes;
 mod joined;
 mod lane;
+mod left;
 mod order;
 mod protocol;
 mod report;

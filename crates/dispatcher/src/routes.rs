@@ -105,24 +105,23 @@ impl<P: Protocol> Routes<P> {
     /// [`UnknownLane`] if there is no such lane any more.
     pub fn unsubscribe(&self, lane: LaneId) -> Result<(), UnknownLane> {
         let mut removed = None;
-        self.edit(|current, _| {
+        let mut left = lock(&self.shared.left);
+        let old = self.edit(|current, _| {
             let mut lanes = current.lanes.to_vec();
             let index =
                 lanes.iter().position(|routed| routed.lane.id == lane).ok_or(UnknownLane(lane))?;
             removed = Some(lanes.remove(index));
             Ok(current.with(lanes))
         })?;
-        let removed = removed.ok_or(UnknownLane(lane))?.lane;
+        let Routed { lane: removed, routes } = removed.ok_or(UnknownLane(lane))?;
+        left.leave(Arc::clone(&removed));
+        drop(left);
+        // Outside of the lock: patterns are not ours.
+        drop((old, routes));
         tracing::debug!(consumer = &*removed.name, id = %removed.id, "lane closed");
         removed.close(|entry| {
             removed.bury(entry.message, entry.class, entry.watch, DeathCause::Unsubscribed);
         });
-        let stats = removed.stats();
-        let mut left = lock(&self.shared.left);
-        match left.iter_mut().find(|earlier| earlier.consumer == stats.consumer) {
-            Some(earlier) => earlier.add(&stats),
-            None => left.push(stats),
-        }
         Ok(())
     }
 
@@ -147,6 +146,7 @@ impl<P: Protocol> Routes<P> {
             routed.routes = Arc::clone(&routes);
             Ok(current.with(lanes))
         })
+        .map(drop)
     }
 
     /// Pauses a lane: once this is over no message is taken for its handler any more; one that was taken
@@ -183,12 +183,12 @@ impl<P: Protocol> Routes<P> {
     /// Costs one allocation, however many lanes there are.
     pub fn flip(&self) -> u64 {
         let mut version = 0;
-        let flipped: Result<(), Infallible> = self.edit(|current, _| {
+        let flipped: Result<_, Infallible> = self.edit(|current, _| {
             version = current.version + 1;
             let lanes = Arc::clone(&current.lanes);
             Ok(Topology { version, flips: current.flips + 1, lanes })
         });
-        let Ok(()) = flipped;
+        let Ok(_) = flipped;
         version
     }
 
@@ -199,6 +199,8 @@ impl<P: Protocol> Routes<P> {
 
     /// What has been done so far.
     pub fn stats(&self) -> Stats {
+        // A lane is among those that are there, or among those that have left.
+        let left = lock(&self.shared.left);
         let topology = self.shared.topology.load();
         let counts = &self.shared.counts;
         Stats {
@@ -212,7 +214,7 @@ impl<P: Protocol> Routes<P> {
             dead_letters: self.shared.sinks.dead_letters.get(),
             version: topology.version,
             lanes: topology.lanes.iter().map(|routed| routed.lane.stats()).collect(),
-            left: lock(&self.shared.left).clone(),
+            left: left.stats(),
         }
     }
 
@@ -228,21 +230,20 @@ impl<P: Protocol> Routes<P> {
         }
     }
 
-    /// Puts a new snapshot in the place of the current one, one writer at a time. What the old one
-    /// held last is dropped after the lock is released.
+    /// Puts a new snapshot in the place of the current one, one writer at a time. Answers the old one, to
+    /// be dropped where no lock is held.
     fn edit<E>(
         &self,
         change: impl FnOnce(&Topology<P>, &mut Vec<Worker<P>>) -> Result<Topology<P>, E>,
-    ) -> Result<(), E> {
+    ) -> Result<Arc<Topology<P>>, E> {
         let current;
-        let _old;
         {
             let mut workers = lock(&self.shared.workers);
             current = self.shared.topology.load_full();
             let new = change(&current, &mut workers)?;
-            _old = self.shared.topology.swap(Arc::new(new));
+            drop(self.shared.topology.swap(Arc::new(new)));
         }
-        Ok(())
+        Ok(current)
     }
 }
 

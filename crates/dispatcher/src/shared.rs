@@ -7,8 +7,8 @@ use arc_swap::ArcSwap;
 use meltica_stats::SharedCounter;
 
 use crate::{
-    Cancel, DeadLetter, DeathCause, Fault, LaneStats, Protocol, contain::contain,
-    fan_outs::FanOuts, joined::Joined, stats::PublisherCounts, sync::lock, topology::Topology,
+    Cancel, DeadLetter, DeathCause, Fault, Protocol, contain::contain, fan_outs::FanOuts,
+    joined::Joined, left::Left, stats::PublisherCounts, sync::lock, topology::Topology,
     worker::Worker,
 };
 
@@ -28,8 +28,8 @@ pub(crate) struct Shared<P: Protocol> {
     /// Held by whoever makes a new snapshot; holds every thread that was ever started and is not
     /// joined yet.
     pub(crate) workers: Mutex<Vec<Worker<P>>>,
-    /// What the lanes that have left did, by name.
-    pub(crate) left: Mutex<Vec<LaneStats>>,
+    /// Held by whoever removes a lane, and whoever reads what all of them did.
+    pub(crate) left: Mutex<Left<P>>,
     pub(crate) next_lane: AtomicU64,
     pub(crate) stopped: AtomicBool,
     pub(crate) cancel: Cancel,

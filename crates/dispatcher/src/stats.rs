@@ -28,8 +28,7 @@ pub struct Stats {
     pub version: u64,
     /// The present lanes, in order of subscription.
     pub lanes: Vec<LaneStats>,
-    /// The lanes that have left, added up by name as of when they did: the message in progress then may not
-    /// be counted.
+    /// The lanes that have left, added up by consumer's name. Grows with the number of different names.
     pub left: Vec<LaneStats>,
 }
 
@@ -58,7 +57,9 @@ pub struct LaneStats {
     pub refused: u64,
     /// Folded into an earlier one of their stream.
     pub folded: u64,
-    /// Dropped: sequential ones for lack of room, others for lack of a duplicate.
+    /// Dropped: sequential ones for lack of room, deltas for lack of room behind a gap that was given up,
+    /// others for lack of a duplicate. What had been folded into a dropped one is counted as folded, and told
+    /// as dropped.
     pub dropped: u64,
     /// Of the dropped, those for lack of a duplicate.
     pub without_duplicate: u64,

@@ -206,3 +206,26 @@ proptest! {
         prop_assert_eq!((told.folded, told.dropped), (folded, dropped), "each one told once");
     }
 }
+
+#[test]
+fn lm_04_nothing_is_folded_over_a_time_in_which_the_consumer_did_not_want_the_stream() {
+    let mut dispatcher = stepped().lane_capacity(1).build().unwrap();
+    let routes = dispatcher.routes();
+    let (seen, handler) = recorder();
+    let lane = routes.subscribe(Subscription::new("a", handler).to(Route::All)).unwrap();
+    let mut publish = |number, is_delta| {
+        let message = Message { is_delta, ..message(1, Class::Conflatable, number) };
+        dispatcher.publish(message, Instant::now()).expect("not cancelled");
+    };
+    publish(1, false);
+    publish(2, true);
+    routes.reroute(lane, [Route::Key(2)]).unwrap();
+    publish(3, true);
+    routes.reroute(lane, [Route::All]).unwrap();
+    publish(4, true);
+    publish(5, true);
+    run_all(&mut dispatcher);
+    // With 4 folded into it, the whole that 1 began would lack 3.
+    assert_eq!(numbers(&seen), [[4, 5]]);
+    assert_eq!(skips(&seen), [(1, 2)]);
+}

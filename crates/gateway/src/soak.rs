@@ -26,6 +26,8 @@ pub(crate) enum SoakError {
     Control(#[from] ControlError),
     #[error("no thread: {0}")]
     Thread(#[from] std::io::Error),
+    #[error("{0} messages were not delivered at the end of a measurement")]
+    Undelivered(usize),
     #[error("{0} messages wait for consumers, which handled none of them for a minute")]
     Standstill(u64),
 }

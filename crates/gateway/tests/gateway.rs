@@ -411,11 +411,7 @@ fn sc_001_to_sc_006_sc_009_sc_010_are_measured_beside_their_bars() {
     let soak: Value = serde_json::from_str(&stdout).expect("one JSON object");
     let rows = soak["rows"].as_array().unwrap();
     let ids: Vec<_> = rows.iter().map(|row| row["id"].as_str().unwrap()).collect();
-    let mut expected =
-        vec!["SC-001", "SC-002", "SC-003", "SC-004", "SC-005", "SC-006", "SC-009", "SC-010"];
-    if !cfg!(target_os = "linux") {
-        expected.retain(|id| *id != "SC-002");
-    }
+    let expected = ["SC-001", "SC-002", "SC-003", "SC-004", "SC-005", "SC-006", "SC-009", "SC-010"];
     assert_eq!(ids, expected);
     let mut all_pass = true;
     for row in rows {
@@ -429,8 +425,11 @@ fn sc_001_to_sc_006_sc_009_sc_010_are_measured_beside_their_bars() {
             _ => (0.0, Some(measured < of("bar"))),
         };
         assert!((least..60_001.0).contains(&measured), "{row}");
-        assert_eq!(row["pass"].as_bool(), holds, "{row}");
-        all_pass &= holds != Some(false);
+        let pass = row["pass"].as_bool();
+        // Without optimisation a rate may be out of reach, and then it is not judged.
+        let may_be_out_of_reach = matches!(row["id"].as_str(), Some("SC-001" | "SC-003"));
+        assert!(pass == holds || (may_be_out_of_reach && pass.is_none()), "{row}");
+        all_pass &= pass != Some(false);
     }
     assert_eq!(output.status.success(), all_pass);
     assert!(error(&["soak", "--profile", "sc", "--for", "1h"]).contains("longer than ten minutes"));

@@ -55,7 +55,8 @@ impl MergeRule {
     /// Each venue's newest top of book counts, and every trade. A window is complete when it has a top
     /// of book of every venue; trades are not waited for. Of equal prices the larger quantity is the
     /// best, then the venue with the smaller id. The last trade is the one with the latest exchange
-    /// time, then of the venue with the larger id, then with the larger sequence.
+    /// time, then of the venue with the larger id, then with the larger sequence. An exchange time more than a
+    /// minute ahead of the time of receipt is wrong, and the latter counts, here and for [bars](Self::bars).
     pub fn view(name: impl Into<Arc<str>>, venues: impl IntoIterator<Item = VenueId>) -> Self {
         Self::new(name.into(), What::View, venues)
     }
@@ -132,8 +133,7 @@ impl MergeRule {
 
     /// Cuts windows by exchange time in place of completeness: every window is one bar of this width,
     /// which closes when a partial of a later bar comes, or the width and [`window`](Self::window)
-    /// after it opened. A partial of an earlier bar is late. An exchange time more than a minute ahead of the
-    /// time of receipt is wrong, and the latter counts. A bar of more than
+    /// after it opened. A partial of an earlier bar is late. A bar of more than
     /// [`partials`](Self::partials), or during which the routes flip, comes in several messages, each of
     /// what the one before it has not. For [views](Self::view).
     pub fn bars(mut self, width: Duration) -> Self {

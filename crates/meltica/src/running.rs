@@ -179,8 +179,7 @@ fn drive(
         let quiet = || stopped.is_empty() && woken.is_empty();
         let ran = (0..BURST).all(|_| quiet() && pipeline.run_once());
         // A channel that tells the time would be allocated anew for each wait.
-        let pause = match pipeline.next_deadline() {
-            _ if ran => Duration::ZERO,
+        let mut pause = match pipeline.next_deadline() {
             Some(deadline) => {
                 let now = Instant::now();
                 if deadline <= now {
@@ -190,17 +189,23 @@ fn drive(
             }
             None => LONG,
         };
+        if ran {
+            pause = Duration::ZERO;
+        }
+        let mut take = |pipeline: &mut Pipeline, first: Option<Message>| {
+            let burst = first.into_iter().chain(messages.try_iter()).take(BURST);
+            burst.for_each(|message| push(pipeline, message, state, refused));
+        };
         select_biased! {
             recv(stopped) -> limit => return limit.ok().flatten(),
             recv(woken) -> _ => {
                 let now = Instant::now();
                 pipeline.obey_waiting(now);
                 pipeline.poll(now);
+                // Whoever never stops commanding must not keep messages from their turn.
+                take(pipeline, None);
             }
-            recv(messages) -> message => {
-                let burst = message.into_iter().chain(messages.try_iter()).take(BURST);
-                burst.for_each(|message| push(pipeline, message, state, refused));
-            }
+            recv(messages) -> message => take(pipeline, message.ok()),
             default(pause) => pipeline.poll(Instant::now()),
         }
     }

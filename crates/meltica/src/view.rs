@@ -1,6 +1,6 @@
 use meltica_event::{
     Event, EventKind, Header, InstrumentId, Level, Merged, Numbering, Payload, Quote, Sources,
-    Topic, VenueId, Vwap,
+    Timestamp, Topic, VenueId, Vwap,
 };
 use meltica_orchestrator::{Merge, Sequence, Window};
 use meltica_recycler::{Lease, Pool};
@@ -58,13 +58,7 @@ impl Merge for View {
     }
 
     fn period(&self, event: &Lease<Event>) -> Option<u64> {
-        let Header { exchange_time, ingest_time, .. } = event.header;
-        let time = exchange_time.nanos()?;
-        // One wrong time must not end the bars of everybody.
-        let time = match ingest_time.nanos() {
-            Some(received) if time.saturating_sub(received) > AHEAD => received,
-            _ => time,
-        };
+        let time = time_of(&event.header).nanos()?;
         // Shifted, so that times before 1970 keep their order.
         Some((time.div_euclid(self.bars?) as u64) ^ 1 << 63)
     }
@@ -90,7 +84,7 @@ impl Merge for View {
                 Payload::Trade(trade) => {
                     vwap.add(trade.price, trade.quantity);
                     let when = |event: &Lease<Event>| {
-                        (event.header.exchange_time, event.header.venue, event.header.sequence)
+                        (time_of(&event.header), event.header.venue, event.header.sequence)
                     };
                     if last.is_none_or(|last| when(event) >= when(last)) {
                         last = Some(event);
@@ -140,6 +134,16 @@ pub(crate) fn sequence(header: &Header) -> Sequence {
     }
 }
 
+/// When it happened: by the venue's clock, unless that is far ahead of ours, since one wrong time must not
+/// end the bars of everybody, nor be the last for good.
+fn time_of(header: &Header) -> Timestamp {
+    let Header { exchange_time, ingest_time, .. } = *header;
+    match (exchange_time.nanos(), ingest_time.nanos()) {
+        (Some(time), Some(received)) if time.saturating_sub(received) > AHEAD => ingest_time,
+        _ => exchange_time,
+    }
+}
+
 /// The header of what is made of these: the latest of their times, and the trace of the one that came
 /// last, which goes on with the merged message.
 pub(crate) fn header<'a>(
@@ -153,7 +157,7 @@ pub(crate) fn header<'a>(
     header.instrument = last_to_come.instrument;
     header.trace = last_to_come.trace;
     for partial in partials {
-        header.exchange_time = header.exchange_time.max(partial.exchange_time);
+        header.exchange_time = header.exchange_time.max(time_of(partial));
         header.ingest_time = header.ingest_time.max(partial.ingest_time);
         header.ingest_mono_ns = header.ingest_mono_ns.max(partial.ingest_mono_ns);
     }

@@ -246,8 +246,11 @@ fn an_exchange_time_from_the_future_ends_no_bar() {
         pipeline.push(pooled(&pools, event), now).unwrap();
     }
     run(&mut pipeline);
-    let bars: Vec<_> = seen(&merged).iter().map(|bar| (bar.vwap, bar.volume)).collect();
-    assert_eq!(bars, [(Some(price("20")), quantity("3"))]);
+    let bars = seen(&merged);
+    assert_eq!(bars.len(), 1);
+    assert_eq!((bars[0].vwap, bars[0].volume), (Some(price("20")), quantity("3")));
+    let last = (Some(price("30")), Timestamp::from_millis(3_000));
+    assert_eq!((bars[0].last, bars[0].header.exchange_time), last);
     assert_eq!(pipeline.stats().merges[0].windows.late, 0);
 }
 

@@ -200,3 +200,32 @@ fn a_consumer_on_the_core_thread_is_told_when_the_queue_is_full_and_may_drop_the
     feed.push(report(&pools, 1)).unwrap();
     assert_eq!(heard.recv_timeout(MINUTE).unwrap(), "Full(..)");
 }
+
+#[test]
+fn who_never_stops_commanding_keeps_no_message_from_its_turn() {
+    let control = Arc::new(Mutex::new(None::<meltica::Control>));
+    let mine = Arc::clone(&control);
+    let (told, heard) = crossbeam_channel::bounded(64);
+    let commanding = Consumer::new("commanding", move |delivery: &meltica::Delivery| {
+        match &delivery.message {
+            Message::Execution(_) => told.send(()).expect("heard"),
+            Message::Control(_) => {
+                // Two answers to each: there are ever more.
+                let _ = mine.lock().expect("no panic").as_ref().expect("set before").flip();
+            }
+            _ => {}
+        }
+    });
+    let pipeline =
+        Pipeline::builder().workers(0).consumer(commanding, [Select::all()]).build().unwrap();
+    *control.lock().unwrap() = Some(pipeline.control());
+    let running = pipeline.spawn(8).unwrap();
+    let _ = running.control().flip().unwrap();
+    for trace in 1..=20 {
+        running.feed().push(report(running.pools(), trace)).unwrap();
+    }
+    (0..20).for_each(|_| heard.recv_timeout(MINUTE).unwrap());
+    // Its circle of references would keep it.
+    *control.lock().unwrap() = None;
+    drop(running);
+}

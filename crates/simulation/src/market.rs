@@ -69,6 +69,21 @@ impl Market {
     }
 }
 
+/// Trades on top of one another, more than any consumer has room for.
+impl Market {
+    pub(crate) fn burst(&mut self, rng: &mut Rng) -> Vec<Item> {
+        let trades = self.streams.iter_mut().filter(|stream| stream.topic == Topic::Trades);
+        let mut trades: Vec<_> = trades.collect();
+        let index = rng.usize(..trades.len());
+        let stream = &mut trades[index];
+        let burst = (0..rng.usize(70..=90)).map(|_| {
+            stream.last += 1;
+            stream.item(rng, stream.numbering, self.clock_ms)
+        });
+        burst.collect()
+    }
+}
+
 /// An execution report; of few orders, so that some come twice.
 pub(crate) fn report(rng: &mut Rng, venues: u16) -> Item {
     let content = Content::Execution { order: rng.u8(..3), report: rng.u8(..40) };
@@ -94,6 +109,15 @@ impl Stream {
         let item = match rng.u8(..100) {
             0..5 if self.sent.is_some() => return self.sent.clone().expect("it was asked"),
             5..8 => self.again(rng, clock_ms),
+            // A venue that stops promising that its numbers are dense, or begins to.
+            14 if self.numbering != Numbering::Unsequenced => {
+                self.numbering = match self.numbering {
+                    Numbering::Dense => Numbering::Monotone,
+                    _ => Numbering::Dense,
+                };
+                self.last += 1;
+                self.item(rng, self.numbering, clock_ms)
+            }
             chance => {
                 let gap = if (8..14).contains(&chance) { rng.u64(1..=3) } else { 0 };
                 let skips = if self.numbering == Numbering::Monotone { rng.u64(..3) } else { 0 };

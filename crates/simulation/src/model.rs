@@ -183,8 +183,7 @@ impl Model {
                 self.version += 1;
             }
             Order::Reselect(name, wants) => {
-                let books = self.state.iter().filter(|state| state.book.is_some());
-                let keys: Vec<_> = books.map(|state| state.key).collect();
+                let keys: Vec<_> = self.state.iter().map(|state| state.key).collect();
                 self.lane(name)?.reselect(wants, &keys);
                 self.version += 1;
             }

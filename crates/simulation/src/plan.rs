@@ -104,7 +104,9 @@ pub(crate) const DEPTH: usize = 3;
 pub(crate) enum Step {
     /// A message comes in.
     Push(Item),
-    /// The same, and its consumers are waited for.
+    /// Trades come one on top of another.
+    Burst(Vec<Item>),
+    /// A message comes in, and its consumers are waited for.
     Dispatch(Item),
     /// Time passes, in milliseconds.
     Pass(u64),
@@ -248,7 +250,8 @@ impl Plan {
                 let lazy = name == slow && rng.u8(..8) > 0;
                 Step::Run(if lazy { (name + 1) % NAMES.len() } else { name }, rng.usize(1..=6))
             }
-            75..78 => Step::RunAll,
+            75..77 => Step::RunAll,
+            77 => Step::Burst(market.burst(rng)),
             78..84 => {
                 let most = if rng.u8(..6) == 0 { 400 } else { 30 };
                 Step::Pass(rng.u64(1..=most))
@@ -376,7 +379,7 @@ fn moods(rng: &mut Rng, venues: u16) -> Vec<Mood> {
 
 fn order(rng: &mut Rng, venues: u16) -> Order {
     let name = rng.usize(..NAMES.len());
-    match rng.u8(..16) {
+    match rng.u8(..20) {
         0..3 => Order::Subscribe(member(rng, venues)),
         3 => Order::Unsubscribe(name),
         4 => Order::Reselect(name, wants(rng, venues)),
@@ -386,11 +389,13 @@ fn order(rng: &mut Rng, venues: u16) -> Order {
         }
         7 => Order::RemoveMerge(rng.usize(..RULES.len())),
         8..12 => Order::Flip,
-        12 => {
-            let leasts = [Least::Nothing, Least::Next, Least::Beyond, Least::At(rng.u64(..9))];
+        12..15 => {
+            let at = Least::At(rng.u64(..9));
+            let leasts =
+                [Least::Nothing, Least::Nothing, Least::Next, Least::Next, Least::Beyond, at];
             Order::MinVersion(name, leasts[rng.usize(..leasts.len())])
         }
-        13 => Order::Pause(name),
+        15..17 => Order::Pause(name),
         _ => Order::Resume(name),
     }
 }

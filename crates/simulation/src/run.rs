@@ -140,6 +140,12 @@ impl Run {
         }
         match step {
             Step::Push(item) => self.push(Body::of(item, trace))?,
+            Step::Burst(items) => {
+                for (number, item) in items.iter().enumerate() {
+                    // Trace ids of their own, beyond those of steps.
+                    self.push(Body::of(item, TraceId(trace.0 | (number as u64 + 1) << 32)))?;
+                }
+            }
             Step::Dispatch(item) => self.dispatch(Body::of(item, trace))?,
             Step::Pass(ms) => {
                 self.world.pass(*ms);
@@ -295,7 +301,7 @@ impl Run {
 
 /// Whether commands that were sent are carried out in it.
 fn takes_commands(step: &Step) -> bool {
-    matches!(step, Step::Push(_) | Step::Dispatch(_) | Step::Pass(_))
+    matches!(step, Step::Push(_) | Step::Burst(_) | Step::Dispatch(_) | Step::Pass(_))
 }
 
 fn finish(mut model: Model, mut tally: Tally, over: Over, end: End) -> Result<Tally, Wrong> {

@@ -196,7 +196,7 @@ families! {
     DISPATCHER_CONFLATED = "dispatcher_conflated_total" Counter, ["consumer_id"],
         "Messages folded into an earlier one of their stream for a consumer that lagged.";
     DISPATCHER_DROPPED = "dispatcher_dropped_total" Counter, ["consumer_id", "reason"],
-        "Messages that the consumer did not get: full (no room for trades), no_duplicate (its pool was empty), closed (it had left).";
+        "Messages that the consumer did not get: full (no room for trades, or for deltas behind a gap), no_duplicate (its pool was empty), closed (it had left).";
     DISPATCHER_FAN_OUT_DURATION = "dispatcher_fan_out_duration_seconds" Histogram(Seconds), [],
         "From publishing a message to one of its consumers being entered, of the sample that is measured.";
     DISPATCHER_FAN_OUT_COMPLETION = "dispatcher_fan_out_completion_seconds" Histogram(Seconds), [],

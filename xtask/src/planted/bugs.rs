@@ -181,8 +181,8 @@ pub(crate) const BUGS: &[Bug] = &[
         name: "takes-a-stream-anew-in-parts",
         what: "who takes a stream again after a time without it goes on with parts",
         file: "crates/dispatcher/src/dispatcher.rs",
-        right: "routed.takes(key) && !old.takes(key)",
-        wrong: "routed.takes(key) && !old.takes(key) && !PLANTED",
+        right: "keys.filter(|(key, _)| takes_anew(key))",
+        wrong: "keys.filter(|(key, _)| takes_anew(key) && !PLANTED)",
     },
     Bug {
         name: "dispatch-does-not-wait",
@@ -213,6 +213,22 @@ pub(crate) const BUGS: &[Bug] = &[
         wrong: "PLANTED || rule.is_about(*instrument, *venue)",
     },
     Bug {
+        name: "loses-its-place",
+        what: "when the backlog closes up, it forgets where each stream's last message is",
+        file: "crates/dispatcher/src/backlog.rs",
+        right: "                self.last.insert(entry.stream, position);",
+        wrong: "                if !PLANTED {
+                    self.last.insert(entry.stream, position);
+                }",
+    },
+    Bug {
+        name: "fold-counted-as-dropped",
+        what: "what is folded is counted as dropped",
+        file: "crates/dispatcher/src/lane.rs",
+        right: "                self.counts.folded.add(1);",
+        wrong: "                if PLANTED { &self.counts.dropped } else { &self.counts.folded }.add(1);",
+    },
+    Bug {
         name: "fold-untold",
         what: "what was folded is not told",
         file: "crates/dispatcher/src/backlog.rs",
@@ -238,8 +254,8 @@ pub(crate) const BUGS: &[Bug] = &[
         name: "gap-hides-in-a-fold",
         what: "a delta is folded into what was before a gap that was given up",
         file: "crates/dispatcher/src/backlog.rs",
-        right: "if missing > 0 && !P::starts_state(&message) {",
-        wrong: "if missing > 0 && !P::starts_state(&message) && !PLANTED {",
+        right: "let follows = missing == 0 &&",
+        wrong: "let follows = (missing == 0 || PLANTED) &&",
     },
     Bug {
         name: "gap-hides-in-the-state",
@@ -247,6 +263,13 @@ pub(crate) const BUGS: &[Bug] = &[
         file: "crates/dispatcher/src/dispatcher.rs",
         right: "            if missing > 0 {\n                state.lose",
         wrong: "            if missing > 0 && !PLANTED {\n                state.lose",
+    },
+    Bug {
+        name: "folds-over-a-hole",
+        what: "a delta is folded into what waited before the consumer did not want its stream for a while",
+        file: "crates/dispatcher/src/lane.rs",
+        right: "waiting.retain(|(_, key)| takes_anew(key));",
+        wrong: "waiting.retain(|(_, key)| takes_anew(key) && !PLANTED);",
     },
     Bug {
         name: "missing-untold",

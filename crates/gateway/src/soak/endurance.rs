@@ -21,7 +21,7 @@ use crate::{
         lot::Lot,
         memory::Samples,
         traces::{SharedTraces, Traces},
-        traffic::{Traffic, critical_streams},
+        traffic::{INSTRUMENTS_OF_VENUES, STREAMS, Traffic, critical_streams},
     },
     summary::{Critical, grouped},
     threads::Baseline,
@@ -169,14 +169,16 @@ fn sinks(heard: &SharedTraces, dead: &SharedTraces) -> Builder {
 fn consumers(plan: &Plan, builder: Builder) -> (Vec<SharedChecker>, Builder) {
     let lot = Lot::new(plan.panic_rate, plan.consumers, plan.seed);
     let sizes = PoolSizes {
-        books: 2 * LANE_CAPACITY * plan.consumers,
+        // With the state of each stream.
+        books: 2 * LANE_CAPACITY * plan.consumers + STREAMS,
         executions: 2 * CRITICAL_AHEAD * plan.consumers,
         controls: 2 * CRITICAL_AHEAD * plan.consumers,
         // The traffic's books are small.
         book_levels: 16,
         ..PoolSizes::for_consumers(plan.consumers, LANE_CAPACITY)
     };
-    let mut builder = builder.lane_capacity(LANE_CAPACITY).pool_sizes(sizes);
+    let mut builder =
+        builder.lane_capacity(LANE_CAPACITY).keep_current_state(true).pool_sizes(sizes);
     let mut checkers = vec![];
     for index in 0..plan.consumers {
         let checker = SharedChecker::new(Checker::new(index, lot));
@@ -311,7 +313,9 @@ impl Run {
     }
 
     fn let_them_keep_up(&self) -> Result<(), SoakError> {
-        wait_until(self.behind, || self.pools.events.stats().outstanding())
+        // The last quote of every stream is kept.
+        let kept = INSTRUMENTS_OF_VENUES as u64;
+        wait_until(self.behind, || self.pools.events.stats().outstanding().saturating_sub(kept))
     }
 }
 

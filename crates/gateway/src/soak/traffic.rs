@@ -19,7 +19,9 @@ const INSTRUMENTS: u64 = 8;
 const TOPICS: [(Topic, u64); 4] =
     [(Topic::TopOfBook, 55), (Topic::Trades, 32), (Topic::Book, 8), (Topic::Executions, 5)];
 /// How many streams there are: each has numbers of its own, one after another from 1 on.
-pub(crate) const STREAMS: usize = (VENUES * INSTRUMENTS) as usize * TOPICS.len();
+pub(crate) const STREAMS: usize = INSTRUMENTS_OF_VENUES * TOPICS.len();
+/// How many instruments all venues have: as many streams of quotes.
+pub(crate) const INSTRUMENTS_OF_VENUES: usize = (VENUES * INSTRUMENTS) as usize;
 /// Levels that a delta changes on each side, and prices that a side has.
 const CHANGED: u64 = 2;
 const PRICES: u64 = 8;

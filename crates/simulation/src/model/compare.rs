@@ -97,6 +97,21 @@ impl Model {
             if counted.delivered != lane.taken {
                 return Err(format!("{name}: {counted:?}, where {} were taken", lane.taken));
             }
+            let by_kind = (counted.failed, counted.filtered, counted.refused);
+            if by_kind != (lane.failed, lane.filtered, lane.refused) {
+                return Err(format!("{name}: {counted:?} where others failed or were passed over"));
+            }
+            if counted.folded < lane.told_folded {
+                let told = lane.told_folded;
+                return Err(format!("{name}: {counted:?} where {told} are told as folded"));
+            }
+            if counted.depth > lane.most_waiting() {
+                let most = lane.most_waiting();
+                return Err(format!("{name}: {counted:?} where no more than {most} may wait"));
+            }
+            if counted.paused != lane.paused {
+                return Err(format!("{name}: {counted:?} where paused is {}", lane.paused));
+            }
             let ends = counted.delivered + counted.folded + counted.dropped + counted.discarded;
             if ends + counted.depth as u64 != counted.published {
                 return Err(format!("{name}: {counted:?} does not add up"));

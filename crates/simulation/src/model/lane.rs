@@ -42,6 +42,11 @@ pub(crate) struct Lane {
     optional: usize,
     /// How many it has taken, whatever it made of them.
     pub(crate) taken: u64,
+    /// Of these: failed, filtered, refused; and how many were folded, by what was told.
+    pub(crate) failed: u64,
+    pub(crate) filtered: u64,
+    pub(crate) refused: u64,
+    pub(crate) told_folded: u64,
     /// How many trades have had to go for want of room, and are not told yet.
     overflows: u64,
 }
@@ -107,6 +112,10 @@ impl Lane {
             capacity,
             keeps_state,
             overflows: 0,
+            failed: 0,
+            filtered: 0,
+            refused: 0,
+            told_folded: 0,
             gate: 0,
             paused: false,
             begun: false,
@@ -123,11 +132,11 @@ impl Lane {
         self.member.wants.iter().any(|want| want.takes(key))
     }
 
-    /// It wants something else from now on. These streams have a book.
-    pub(crate) fn reselect(&mut self, wants: Vec<Want>, books: &[Key]) {
-        let before: Vec<_> = books.iter().map(|key| self.takes(key)).collect();
+    /// It wants something else from now on. These are the streams that there are.
+    pub(crate) fn reselect(&mut self, wants: Vec<Want>, streams: &[Key]) {
+        let before: Vec<_> = streams.iter().map(|key| self.takes(key)).collect();
         self.member.wants = wants;
-        for (key, took) in books.iter().zip(before) {
+        for (key, took) in streams.iter().zip(before) {
             if self.takes(key) && !took {
                 self.streams.entry(*key).or_default().again = true;
             }
@@ -163,9 +172,11 @@ impl Lane {
             });
         }
         let is_part = matches!(&body, Body::Book(book) if !book.is_whole());
-        let stands_alone = !(missing > 0 && is_part);
+        let takes_anew = self.streams.get(&key).is_some_and(|stream| stream.again);
+        let hole = missing > 0 || (takes_anew && !(self.keeps_state && book.is_some()));
+        let stands_alone = !(hole && is_part);
         if let Some(stream) = self.streams.get(&key).filter(|_| full && !stands_alone) {
-            // It cannot be folded into what is before the gap: that has to go.
+            // It cannot be folded into what is before the hole: that has to go.
             for index in &stream.items[stream.over..] {
                 self.items[*index].may_go = true;
             }
@@ -213,6 +224,11 @@ impl Lane {
         }
     }
 
+    /// How many may wait for it: a class gives way at its capacity, but for the last of each stream.
+    pub(crate) fn most_waiting(&self) -> usize {
+        self.critical.len() + 2 * self.capacity + self.streams.len()
+    }
+
     /// Its gate moves.
     pub(crate) fn set_gate(&mut self, version: u64) {
         self.gate = version;
@@ -236,6 +252,8 @@ impl Lane {
             self.enter_market(entry)?;
         }
         let failed = matches!(entry.mood, Mood::Fails | Mood::Panics);
+        self.failed += u64::from(failed);
+        self.told_folded += entry.skipped.0;
         self.failures = if failed { self.failures + 1 } else { 0 };
         if self.quarantined() {
             self.each_waiting(|item| item.may_go = true);
@@ -394,6 +412,7 @@ impl Lane {
     /// So many market data were filtered.
     pub(crate) fn filtered(&mut self, count: u64) -> Result<(), Wrong> {
         self.taken += count;
+        self.filtered += count;
         let mut candidates = 0;
         self.each_waiting(|item| candidates += u64::from(item.may_go || item.may_fold));
         // What the last delivery of a stream has told is over, and was filtered before it.
@@ -406,6 +425,7 @@ impl Lane {
     /// So many messages were refused, these critical ones among them.
     pub(crate) fn refused(&mut self, count: u64, critical: &[TraceId]) -> Result<(), Wrong> {
         self.taken += count;
+        self.refused += count;
         if count > 0 && !self.stopped() {
             return Err("it refused a message, and has not stopped".into());
         }
