@@ -52,6 +52,14 @@ fn waiting(pool: &Pool<Frame>, turn: &Barrier) {
     }
 }
 
+/// Waits in vain, while another thread holds all there are: so waiting is warm, which `waiting` may find no
+/// need for.
+fn in_vain(pool: &Pool<Frame>, turn: &Barrier) {
+    turn.wait();
+    assert!(pool.lease_until(Instant::now() + Duration::from_millis(5)).is_err());
+    turn.wait();
+}
+
 /// One test, since what others allocate meanwhile would count as well.
 #[test]
 fn nothing_is_allocated_once_warm() {
@@ -62,8 +70,10 @@ fn nothing_is_allocated_once_warm() {
         Pool::exact(256, make, Vec::clear),
     ] {
         let turn = Barrier::new(2);
-        thread::scope(|scope| {
-            let other = scope.spawn(|| {
+        // Judged when the other thread is over: it would wait for one that panicked.
+        let change = thread::scope(|scope| {
+            scope.spawn(|| {
+                in_vain(&pool, &turn);
                 waiting(&pool, &turn);
                 turn.wait();
                 waiting(&pool, &turn);
@@ -71,6 +81,10 @@ fn nothing_is_allocated_once_warm() {
                 turn.wait();
             });
             let mut held = Vec::with_capacity(1_000);
+            held.extend(std::iter::from_fn(|| pool.try_lease().ok()));
+            turn.wait();
+            turn.wait();
+            held.clear();
             alone(&pool);
             across(&pool, &mut held, &turn);
             turn.wait();
@@ -79,9 +93,9 @@ fn nothing_is_allocated_once_warm() {
             across(&pool, &mut held, &turn);
             turn.wait();
             let change = region.change();
-            assert_eq!((change.allocations, change.reallocations), (0, 0), "{:?}", pool.stats());
             turn.wait();
-            other.join().unwrap();
+            change
         });
+        assert_eq!((change.allocations, change.reallocations), (0, 0), "{:?}", pool.stats());
     }
 }
