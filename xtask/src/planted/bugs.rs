@@ -265,13 +265,6 @@ pub(crate) const BUGS: &[Bug] = &[
         wrong: "            if missing > 0 && !PLANTED {\n                state.lose",
     },
     Bug {
-        name: "folds-over-a-hole",
-        what: "a delta is folded into what waited before the consumer did not want its stream for a while",
-        file: "crates/dispatcher/src/lane.rs",
-        right: "waiting.retain(|(_, key)| takes_anew(key));",
-        wrong: "waiting.retain(|(_, key)| takes_anew(key) && !PLANTED);",
-    },
-    Bug {
         name: "missing-untold",
         what: "what never came is not told",
         file: "crates/dispatcher/src/backlog.rs",
