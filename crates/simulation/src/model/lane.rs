@@ -57,6 +57,8 @@ struct Item {
     book: Option<BookBody>,
     /// It has to come whole.
     whole: bool,
+    /// It may.
+    may_be_whole: bool,
     /// The consumer did not want the stream for a while before it.
     again: bool,
     optional: bool,
@@ -80,6 +82,8 @@ struct Stream {
     again: bool,
     /// The consumer knows that it is without a part: the next delta has to come whole.
     lost: bool,
+    /// Perhaps: then it may.
+    may_be_lost: bool,
     /// The book as the consumer has it; `None` before it has a whole one, or when it has lost a part.
     book: Option<BookBody>,
 }
@@ -181,16 +185,18 @@ impl Lane {
                 self.items[*index].may_go = true;
             }
         }
-        let (mut again, mut lost) = (false, false);
+        let (mut again, mut lost, mut may_be_whole) = (false, false, false);
         if let Some(stream) = self.streams.get_mut(&key).filter(|_| class != Class::Critical) {
             again = std::mem::take(&mut stream.again);
             lost = std::mem::take(&mut stream.lost);
+            may_be_whole = self.keeps_state && std::mem::take(&mut stream.may_be_lost);
             // Without a book there is nothing to send in place of it.
             stream.lost |= lost && book.is_none();
         }
         let due = self.keeps_state && (again || lost) && book.is_some();
         self.items.push(Item {
             whole: whole || due,
+            may_be_whole,
             may_be_displaced: false,
             again,
             body,
@@ -349,7 +355,9 @@ impl Lane {
             stream.book = Some(seen.clone());
         } else if dropped > 0 || missing > 0 || again {
             stream.book = None;
-            stream.lost |= dropped > 0;
+            // Of what went because of a gap, nobody filtered anything, as far as can be told.
+            stream.lost |= dropped > 0 && missing == 0;
+            stream.may_be_lost |= dropped > 0 && missing > 0;
         } else if let Some(book) = &mut stream.book {
             book.fold(seen);
         }
@@ -496,7 +504,8 @@ fn check_book(
             Err(format!("it should be {last:?}"))
         };
     }
-    if let (true, Some(book)) = (parts.iter().any(|item| item.whole), &newest.book) {
+    let comes_whole = |item: &&Item| item.whole || (item.may_be_whole && seen.is_whole());
+    if let (true, Some(book)) = (parts.iter().any(comes_whole), &newest.book) {
         // In place of a delta the whole book comes: then it must be that.
         return if seen.levels == book.levels {
             Ok(())
