@@ -105,7 +105,7 @@ impl<P: Protocol> Backlog<P> {
                 Pushed::Added
             }
             Class::Conflatable => {
-                let follows = missing == 0 && !(self.sealed.remove(&stream));
+                let follows = missing == 0 && !self.sealed.remove(&stream);
                 let is_full = self.conflatable >= self.capacity;
                 if let Some(position) = self.last.get(&stream).filter(|_| is_full) {
                     let held = self.market[(position - self.front) as usize]

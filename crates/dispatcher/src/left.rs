@@ -18,12 +18,13 @@ impl<P: Protocol> Left<P> {
     /// A lane leaves. To be called where its being gone becomes visible, under the same lock.
     pub(crate) fn leave(&mut self, lane: Arc<Lane<P>>) {
         // Nobody else has these: nothing changes in them any more.
-        let (over, leaving) = std::mem::take(&mut self.leaving)
-            .into_iter()
-            .partition(|lane| Arc::strong_count(lane) == 1);
-        self.leaving = leaving;
-        let over: Vec<Arc<Lane<P>>> = over;
-        over.iter().for_each(|lane| add(&mut self.sums, lane.stats()));
+        self.leaving.retain(|earlier| {
+            let is_held = Arc::strong_count(earlier) > 1;
+            if !is_held {
+                add(&mut self.sums, earlier.stats());
+            }
+            is_held
+        });
         self.leaving.push(lane);
     }
 

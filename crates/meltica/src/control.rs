@@ -14,7 +14,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use meltica_dispatcher::SubscribeError;
 use meltica_event::TraceId;
 
-use crate::{Consumer, MergeRule, Problem, Select};
+use crate::{Consumer, MergeRule, Problem, Select, UnknownConsumer};
 
 /// How many commands may wait to be obeyed.
 const QUEUE: usize = 64;
@@ -380,6 +380,12 @@ pub enum CommandError {
     /// The pipeline stopped, or was cancelled, before it came to the command.
     #[error("the pipeline has stopped")]
     Stopped,
+}
+
+impl From<UnknownConsumer> for CommandError {
+    fn from(UnknownConsumer(consumer): UnknownConsumer) -> Self {
+        Self::UnknownConsumer { consumer }
+    }
 }
 
 /// A command, as the pipeline gets it.

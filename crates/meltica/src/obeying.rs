@@ -5,7 +5,7 @@ use std::time::Instant;
 use meltica_event::{Control as Answer, Header, Text};
 
 use crate::{
-    Applied, Command, CommandError, Message, Pipeline, control::Order, pipeline::UnknownConsumer,
+    Applied, Command, CommandError, Message, Pipeline, UnknownConsumer, control::Order,
     stats::Counts,
 };
 
@@ -18,8 +18,9 @@ impl Pipeline {
         }
     }
 
-    /// Carries out the commands that wait at this moment: who sends more meanwhile must not keep messages
-    /// from their turn. After a cancellation none is, since it could not be answered but to who waits for it.
+    /// Carries out the commands that wait at this moment: who sends more meanwhile must not keep
+    /// messages from their turn. After a cancellation none is, since it could not be answered but to
+    /// who waits for it.
     pub(crate) fn obey_waiting(&mut self, now: Instant) {
         for order in self.orders.take() {
             if self.is_cancelled() {
@@ -62,56 +63,48 @@ impl Pipeline {
     }
 
     fn carry_out(&mut self, command: Command, now: Instant) -> Result<(), CommandError> {
-        let unknown = |consumer: &str| CommandError::UnknownConsumer { consumer: consumer.into() };
         match command {
             Command::Subscribe { consumer, selections, with_state } => {
-                self.add(consumer, selections, with_state).map_err(CommandError::Subscribe)
+                self.add(consumer, selections, with_state).map_err(CommandError::Subscribe)?;
             }
-            Command::Unsubscribe { consumer } => {
-                self.unsubscribe(&consumer).map_err(|UnknownConsumer(name)| unknown(&name))
-            }
+            Command::Unsubscribe { consumer } => self.unsubscribe(&consumer)?,
             Command::Reselect { consumer, selections } => {
-                let lane = self.consumers.lane(&consumer).ok_or_else(|| unknown(&consumer))?;
                 let routes = selections.into_iter().map(Into::into);
-                self.routes().reroute(lane, routes).map_err(|_| unknown(&consumer))
+                self.change_lane(&consumer, |lane| self.routes().reroute(lane, routes))?;
             }
             Command::SetMerge(rule) => {
-                let problem = self.merging.check(&rule).into_iter().next();
-                if let Some(problem) = problem {
+                if let Some(problem) = self.merging.check(&rule).into_iter().next() {
                     return Err(CommandError::MergeRule(problem));
                 }
                 self.close_windows_of(&rule.name, now);
                 self.merging.set(*rule);
-                Ok(())
             }
             Command::RemoveMerge { rule } => {
                 self.close_windows_of(&rule, now);
-                let was_there = self.merging.remove(&rule);
-                if was_there { Ok(()) } else { Err(CommandError::UnknownRule { rule }) }
+                if !self.merging.remove(&rule) {
+                    return Err(CommandError::UnknownRule { rule });
+                }
             }
             Command::Flip => {
                 self.flip();
-                Ok(())
             }
             Command::SetMinVersion { consumer, version } => {
                 let next = self.version() + 1;
-                self.consumers.lane(&consumer).ok_or_else(|| unknown(&consumer))?;
-                let gate = self.consumers.gate(&consumer).ok_or_else(|| unknown(&consumer))?;
+                let gate = self.consumers.lane(&consumer).and(self.consumers.gate(&consumer));
+                let gate = gate.ok_or(UnknownConsumer(consumer))?;
                 if version > next {
                     return Err(CommandError::VersionAhead { version, next });
                 }
                 gate.set(version);
-                Ok(())
             }
             Command::Pause { consumer } => {
-                let lane = self.consumers.lane(&consumer).ok_or_else(|| unknown(&consumer))?;
-                self.routes().pause(lane).map(drop).map_err(|_| unknown(&consumer))
+                self.change_lane(&consumer, |lane| self.routes().pause(lane))?;
             }
             Command::Resume { consumer } => {
-                let lane = self.consumers.lane(&consumer).ok_or_else(|| unknown(&consumer))?;
-                self.routes().resume(lane).map(drop).map_err(|_| unknown(&consumer))
+                self.change_lane(&consumer, |lane| self.routes().resume(lane))?;
             }
         }
+        Ok(())
     }
 
     /// What the windows of a rule become is routed as of before the change.

@@ -6,8 +6,8 @@ use std::{
 
 use meltica_consumer::{Gate, Outcome};
 use meltica_dispatcher::{
-    DispatchError, Dispatcher, PublishError, Published, Report, Routes, Skipped, SubscribeError,
-    Subscription, Timings, Undelivered, Verdict,
+    DispatchError, Dispatcher, LaneId, PublishError, Published, Report, Routes, Skipped,
+    SubscribeError, Subscription, Timings, Undelivered, UnknownLane, Verdict,
 };
 use meltica_event::{Header, TraceId};
 use meltica_recycler::{LeakReport, Recycler};
@@ -159,11 +159,22 @@ impl Pipeline {
     ///
     /// [`UnknownConsumer`] if none of this name is subscribed.
     pub fn unsubscribe(&self, consumer: &str) -> Result<(), UnknownConsumer> {
-        let unknown = || UnknownConsumer(consumer.to_owned());
-        let lane = self.consumers.lane(consumer).ok_or_else(unknown)?;
-        self.routes().unsubscribe(lane).map_err(|_| unknown())?;
-        self.consumers.leave(lane);
-        Ok(())
+        self.change_lane(consumer, |lane| {
+            self.routes().unsubscribe(lane)?;
+            self.consumers.leave(lane);
+            Ok(())
+        })
+    }
+
+    /// Does something to the lane of the consumer of this name.
+    pub(crate) fn change_lane<T>(
+        &self,
+        consumer: &str,
+        change: impl FnOnce(LaneId) -> Result<T, UnknownLane>,
+    ) -> Result<T, UnknownConsumer> {
+        let lane = self.consumers.lane(consumer);
+        // One that leaves between the two is as unknown.
+        lane.and_then(|lane| change(lane).ok()).ok_or_else(|| UnknownConsumer(consumer.to_owned()))
     }
 
     pub(crate) fn add(
@@ -403,8 +414,8 @@ impl Pipeline {
         Running::start(self, capacity)
     }
 
-    /// Stops: carries out the commands that wait, takes no more, closes merge windows, delivers what waits until `limit` is over, joins
-    /// every thread, and says what is still out.
+    /// Stops: carries out the commands that wait, takes no more, closes merge windows, delivers what
+    /// waits until `limit` is over, joins every thread, and says what is still out.
     pub fn shutdown(mut self, limit: Duration) -> End {
         self.obey_all(self.now.unwrap_or_else(Instant::now));
         self.flush_merging();

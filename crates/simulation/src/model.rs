@@ -319,12 +319,11 @@ impl Model {
             if missed {
                 windows.miss(body);
             } else {
-                windows.offer(body.clone(), now, unmade && !windows.rule.depth);
+                windows.offer(body.clone(), now, unmade);
             }
         }
         if let Some(index) = holder {
-            let windows = &mut self.rules[index];
-            windows.offer(body.clone(), now, unmade && !windows.rule.depth);
+            self.rules[index].offer(body.clone(), now, unmade);
         }
         Ok(holder.is_some())
     }
@@ -332,7 +331,7 @@ impl Model {
     fn poll_windows(&mut self) {
         let (now, unmade) = (self.now, self.hoard.merged);
         for windows in &mut self.rules {
-            windows.poll(now, unmade && !windows.rule.depth);
+            windows.poll(now, unmade);
         }
     }
 
@@ -342,7 +341,7 @@ impl Model {
         let unmade = self.hoard.merged;
         for windows in &mut self.rules {
             if rule.is_none_or(|rule| windows.rule.name == rule) {
-                windows.flush(unmade && !windows.rule.depth);
+                windows.flush(unmade);
             }
         }
         self.publish_merged();

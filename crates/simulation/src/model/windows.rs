@@ -97,7 +97,7 @@ impl Windows {
         kind && wanted && self.rule.venues.contains(&venue)
     }
 
-    /// Closes the windows whose time is up. `unmade` says that nothing can be made of them.
+    /// Closes the windows whose time is up. `unmade` says that there is nothing to make a view of.
     pub(crate) fn poll(&mut self, now: u64, unmade: bool) {
         while self.open.first().is_some_and(|open| open.until <= now) {
             self.close(0, unmade);
@@ -229,7 +229,7 @@ impl Windows {
             self.counts.suppressed += 1;
             return;
         }
-        if unmade {
+        if unmade && !self.rule.depth {
             self.counts.unmade += 1;
             return;
         }
