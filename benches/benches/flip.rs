@@ -1,12 +1,12 @@
 //! What does a flip cost?
 //!
-//! By itself, on the pipeline's own thread, with ten and with a hundred consumers, with twelve merge windows
-//! open, and by command with both of its answers delivered to ten consumers; and what it costs the messages
-//! around it: tops of book of twelve streams to ten consumers, stepped, with one flip in a hundred messages
-//! beside none; and deltas of a book of a thousand levels a side to ten consumers, with the state kept, each
-//! after a flip, so that it comes whole, beside none. Between flips everything is delivered, so that nothing is filtered and both sides do the
-//! same work. Rounds take turns.
-//! `cargo bench -p meltica-benches --bench flip`
+//! By itself, on the pipeline's own thread, with ten and with a hundred consumers, with twelve merge
+//! windows open, and by command with both of its answers delivered to ten consumers; and what it costs
+//! the messages around it: tops of book of twelve streams to ten consumers, stepped, with one flip in a
+//! hundred messages beside none; and deltas of a book of a thousand levels a side to ten consumers,
+//! with the state kept, each after a flip, so that it comes whole, beside none. Between flips
+//! everything is delivered, so that nothing is filtered and both sides do the same work. Rounds take
+//! turns. `cargo bench -p meltica-benches --bench flip`
 
 use std::{
     hint::black_box,

@@ -1,10 +1,11 @@
 //! What does it cost to hand every message to all of several consumers, and what in the dispatcher's place?
 //!
-//! One thread publishes as fast as it goes, nothing is dropped, and a round is over when every consumer has
-//! read a word of every message; what they read is added up and compared, so that nobody is quick by
-//! leaving something out. Each contender in the mode that suits it: threads of its own, or one thread that
-//! polls for all. The dispatcher routes, isolates, counts and recycles meanwhile; the others do none of that.
-//! Contenders take turns within a round, and each figure is compared with the dispatcher's of the same round.
+//! One thread publishes as fast as it goes, nothing is dropped, and a round is over when every consumer
+//! has read a word of every message; what they read is added up and compared, so that nobody is quick
+//! by leaving something out. Each contender in the mode that suits it: threads of its own, or one
+//! thread that polls for all. The dispatcher routes, isolates, counts and recycles meanwhile; the
+//! others do none of that. Contenders take turns within a round, and each figure is compared with the
+//! dispatcher's of the same round.
 //!
 //! `cargo bench -p meltica-benches --bench fan_out`; `-- --quick` takes three rounds in place of eleven.
 

@@ -44,8 +44,8 @@ pub struct Dispatcher<P: Protocol> {
     resolved: HashMap<P::Key, Box<[usize]>>,
     order: Sequencer<P>,
     state: Option<CurrentState<P>>,
-    /// Lanes that missed a conflatable message of a stream, or filtered one, and are to have its whole state in place of
-    /// the next; empty unless the state is kept.
+    /// Lanes that missed a conflatable message of a stream, or filtered one, and are to have its whole
+    /// state in place of the next; empty unless the state is kept.
     behind: HashSet<(LaneId, P::Key)>,
     /// What the sequencer lets pass, on its way to be routed; empty between calls.
     ready: Ready<P::Message>,

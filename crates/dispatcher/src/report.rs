@@ -14,9 +14,9 @@ pub struct Report<F> {
     pub held: bool,
     /// The message was dropped because a newer one of its stream had passed.
     pub late: bool,
-    /// The wait ended early: cancelled, at its limit, or because whoever was left is paused. Consumers that had
-    /// not finished stand as
-    /// [`Outcome::Pending`]; should they fail later, the fault sink hears of it.
+    /// The wait ended early: cancelled, at its limit, or because whoever was left is paused. Consumers
+    /// that had not finished stand as [`Outcome::Pending`]; should they fail later, the fault sink
+    /// hears of it.
     pub cut_short: bool,
     /// One row a consumer, in the order in which they finished.
     pub lanes: Vec<LaneReport<F>>,

@@ -149,10 +149,11 @@ impl<P: Protocol> Routes<P> {
         .map(drop)
     }
 
-    /// Pauses a lane: once this is over no message is taken for its handler any more; one that was taken
-    /// before is still handled. Messages still come and wait, and give way by class as with any slow
-    /// consumer; critical ones all wait. A dispatch that waits for its consumers does not wait for a paused one, and a shutdown hands
-    /// back what waits for it. Pausing again changes nothing. Answers whether it ran before.
+    /// Pauses a lane: once this is over no message is taken for its handler any more; one that was
+    /// taken before is still handled. Messages still come and wait, and give way by class as with any
+    /// slow consumer; critical ones all wait. A dispatch that waits for its consumers does not wait for
+    /// a paused one, and a shutdown hands back what waits for it. Pausing again changes nothing.
+    /// Answers whether it ran before.
     ///
     /// # Errors
     ///

@@ -6,8 +6,9 @@ use crate::{Class, Protocol, topology::Topology};
 /// For lanes that ask for it when they subscribe. Belongs to the publisher.
 pub(crate) struct CurrentState<P: Protocol> {
     index: HashMap<P::Key, usize>,
-    /// In order of each stream's first message. Its state is `None` after a message that could not be had: the
-    /// fold would have a hole, so the stream has no known state until a message starts it anew.
+    /// In order of each stream's first message. Its state is `None` after a message that could not be
+    /// had: the fold would have a hole, so the stream has no known state until a message starts it
+    /// anew.
     streams: Vec<Stream<P>>,
 }
 

@@ -57,9 +57,9 @@ pub struct LaneStats {
     pub refused: u64,
     /// Folded into an earlier one of their stream.
     pub folded: u64,
-    /// Dropped: sequential ones for lack of room, deltas for lack of room behind a gap that was given up,
-    /// others for lack of a duplicate. What had been folded into a dropped one is counted as folded, and told
-    /// as dropped.
+    /// Dropped: sequential ones for lack of room, deltas for lack of room behind a gap that was given
+    /// up, others for lack of a duplicate. What had been folded into a dropped one is counted as
+    /// folded, and told as dropped.
     pub dropped: u64,
     /// Of the dropped, those for lack of a duplicate.
     pub without_duplicate: u64,

@@ -55,8 +55,9 @@ impl MergeRule {
     /// Each venue's newest top of book counts, and every trade. A window is complete when it has a top
     /// of book of every venue; trades are not waited for. Of equal prices the larger quantity is the
     /// best, then the venue with the smaller id. The last trade is the one with the latest exchange
-    /// time, then of the venue with the larger id, then with the larger sequence. An exchange time more than a
-    /// minute ahead of the time of receipt is wrong, and the latter counts, here and for [bars](Self::bars).
+    /// time, then of the venue with the larger id, then with the larger sequence. An exchange time more
+    /// than a minute ahead of the time of receipt is wrong, and the latter counts, here and for
+    /// [bars](Self::bars).
     pub fn view(name: impl Into<Arc<str>>, venues: impl IntoIterator<Item = VenueId>) -> Self {
         Self::new(name.into(), What::View, venues)
     }

@@ -19,8 +19,8 @@ use crate::{
 
 /// A pipeline on a thread of its own. A pipeline without workers runs its consumers on that thread too.
 ///
-/// Dropped without a [`shutdown`](Self::shutdown), it stops when the calls in progress are over: what waits is
-/// not delivered, and critical messages go to the dead-letter sink.
+/// Dropped without a [`shutdown`](Self::shutdown), it stops when the calls in progress are over: what
+/// waits is not delivered, and critical messages go to the dead-letter sink.
 pub struct Running {
     feed: Feed,
     control: Control,

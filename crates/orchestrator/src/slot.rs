@@ -13,8 +13,8 @@ pub(crate) struct Slot<M: Merge + ?Sized> {
     tracks: Vec<Track<M::Source>>,
     /// The latest period of which a window was opened.
     pub(crate) period: Option<u64>,
-    /// The latest period that is over: by time, complete, or because a later one began. A window that was full or
-    /// flushed ends no period: what else belongs to that comes in a further window.
+    /// The latest period that is over: by time, complete, or because a later one began. A window that
+    /// was full or flushed ends no period: what else belongs to that comes in a further window.
     pub(crate) over: Option<u64>,
 }
 
