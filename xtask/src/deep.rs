@@ -9,7 +9,11 @@ use std::{
 use crate::{failure::Failure, simulate, step::Step, tools::rustc, workspace::Workspace};
 
 pub(crate) const STEPS: &[Step] = &[
-    Step { name: "loom", what: "no interleaving breaks the recycler's models", run: loom },
+    Step {
+        name: "loom",
+        what: "no interleaving breaks the models of recycler and dispatcher",
+        run: loom,
+    },
     Step { name: "address", what: "the recycler's tests under address sanitizer", run: address },
     Step { name: "leak", what: "the recycler's tests under leak sanitizer", run: leak },
     Step { name: "simulation", what: "a hundred thousand seeds", run: simulate::step },
@@ -17,10 +21,13 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "mutants", what: "tests notice what is changed in the recycler", run: mutants },
 ];
 
+const LOOM: &str =
+    "test -p meltica-recycler -p meltica-dispatcher --locked --release --lib --test loom";
+
 fn loom(workspace: &Workspace) -> Result<(), Failure> {
     workspace.run(
         workspace
-            .cargo("test -p meltica-recycler --locked --release --lib --test loom".split(' '))
+            .cargo(LOOM.split(' '))
             // A cfg of our own: `--cfg loom` would reach every dependency.
             .env("RUSTFLAGS", "--cfg meltica_loom")
             .env("LOOM_MAX_PREEMPTIONS", "3")

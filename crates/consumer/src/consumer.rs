@@ -100,20 +100,20 @@ impl<I: Inspect> Consumer<I> {
         }
     }
 
+    /// Whether its handler borrows each message, so that [`invoke_borrowed`](Self::invoke_borrowed) will do.
+    pub fn borrows(&self) -> bool {
+        matches!(self.handler, Handler::Borrowing(_))
+    }
+
     /// Gives it a message. The handler runs at most once, here, and nothing it does leaves this
     /// call but its effects; however it ends, the message is dropped or in the answer.
     #[inline]
     pub fn invoke(&mut self, message: I::Message) -> Outcome<I::Message> {
         let critical = I::is_critical(&message);
-        let applies = self.policy_applies();
-        if applies && matches!(self.policy, Policy::Stop { .. }) {
-            self.counts.refused.add(1);
-            return Outcome::Refused(message);
-        }
-        if !critical && (applies || !self.gate.admits(I::version(&message))) {
-            self.counts.filtered.add(1);
-            self.counts.quarantined.add(u64::from(applies));
-            return Outcome::Filtered(message);
+        match self.admit(&message, critical) {
+            Admission::Admitted => {}
+            Admission::Filtered => return Outcome::Filtered(message),
+            Admission::Refused => return Outcome::Refused(message),
         }
         let trace = I::trace(&message);
         let (result, message) = match &mut self.handler {
@@ -139,13 +139,54 @@ impl<I: Inspect> Consumer<I> {
             Handler::Owning(handler) => (isolated(|| handler(message)), None),
         };
         match result {
-            Ok(()) => {
-                self.failures_in_a_row = 0;
-                self.counts.handled.add(1);
-                Outcome::Handled
-            }
+            Ok(()) => self.handled(),
             Err(failure) => Outcome::Failed { fault: self.fault(trace, failure), message },
         }
+    }
+
+    /// As [`invoke`](Self::invoke), with a message that stays where it is: others may read it too.
+    ///
+    /// # Panics
+    ///
+    /// If its handler wants to own its messages: see [`borrows`](Self::borrows).
+    #[inline]
+    pub fn invoke_borrowed(&mut self, message: &I::Message) -> Outcome<()> {
+        match self.admit(message, I::is_critical(message)) {
+            Admission::Admitted => {}
+            Admission::Filtered => return Outcome::Filtered(()),
+            Admission::Refused => return Outcome::Refused(()),
+        }
+        let Handler::Borrowing(handler) = &mut self.handler else {
+            panic!("consumer `{}` owns its messages: it cannot be lent one", self.id)
+        };
+        match isolated(|| handler(message)) {
+            Ok(()) => self.handled(),
+            Err(failure) => {
+                Outcome::Failed { fault: self.fault(I::trace(message), failure), message: None }
+            }
+        }
+    }
+
+    #[inline]
+    fn admit(&self, message: &I::Message, critical: bool) -> Admission {
+        let applies = self.policy_applies();
+        if applies && matches!(self.policy, Policy::Stop { .. }) {
+            self.counts.refused.add(1);
+            return Admission::Refused;
+        }
+        if !critical && (applies || !self.gate.admits(I::version(message))) {
+            self.counts.filtered.add(1);
+            self.counts.quarantined.add(u64::from(applies));
+            return Admission::Filtered;
+        }
+        Admission::Admitted
+    }
+
+    #[inline]
+    fn handled<M>(&mut self) -> Outcome<M> {
+        self.failures_in_a_row = 0;
+        self.counts.handled.add(1);
+        Outcome::Handled
     }
 
     #[cold]
@@ -163,6 +204,13 @@ impl<I: Inspect> Consumer<I> {
         let policy_applies = !applied && self.policy_applies();
         Fault { consumer: Arc::clone(&self.id), trace, cause, stack, policy_applies }
     }
+}
+
+/// Whether a message is for the handler.
+enum Admission {
+    Admitted,
+    Filtered,
+    Refused,
 }
 
 enum Failure {

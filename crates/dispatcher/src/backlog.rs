@@ -69,6 +69,15 @@ pub(crate) struct Backlog<P: Protocol> {
     displaced: HashMap<P::Key, Skipped>,
 }
 
+impl<P: Protocol> Entry<P> {
+    /// One that never waited in a backlog.
+    pub(crate) fn new(message: P::Message, about: About<P::Key>) -> Self {
+        let About { class, stream, missing, watch } = about;
+        let skipped = Skipped { missing, ..Skipped::default() };
+        Self { message, class, stream, skipped, watch, newest: 0 }
+    }
+}
+
 impl<P: Protocol> Backlog<P> {
     pub(crate) fn new(capacity: usize) -> Self {
         Self {
@@ -164,13 +173,11 @@ impl<P: Protocol> Backlog<P> {
         self.missed.entry(stream).or_default().add(Skipped { folded: 0, dropped: 1, missing });
     }
 
-    /// A message that was taken had no effect on its consumer after all: the next popped of its
-    /// stream is to say so, and to pass on what that one would have told. What was folded into it
-    /// had none either.
-    pub(crate) fn untold(&mut self, stream: P::Key, skipped: Skipped) {
-        let dropped = 1 + skipped.folded + skipped.dropped;
-        let gone = Skipped { folded: 0, dropped, missing: skipped.missing };
-        self.displaced.entry(stream).or_default().add(gone);
+    /// What the next message of some streams is to tell, where it does not come by way of this backlog. To be
+    /// asked when nothing waits.
+    pub(crate) fn take_tales(&mut self) -> Vec<(P::Key, Skipped)> {
+        self.sealed.clear();
+        self.missed.drain().chain(self.displaced.drain()).collect()
     }
 
     /// The next message, unless none waits.

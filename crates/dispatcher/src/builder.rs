@@ -14,6 +14,7 @@ use crate::{
     fan_outs::FanOuts,
     joined::Joined,
     left::Left,
+    ring::Ring,
     shared::{DeadLetterSink, FaultSink, Shared, Sinks},
     stats::PublisherCounts,
     topology::Topology,
@@ -25,6 +26,7 @@ pub struct Builder<P: Protocol> {
     name: String,
     workers: Option<usize>,
     lane_capacity: usize,
+    ring: RingSize,
     gap_wait: Duration,
     gap_capacity: usize,
     keep_current_state: bool,
@@ -40,6 +42,7 @@ impl<P: Protocol> Builder<P> {
             name: "dispatcher".to_owned(),
             workers: None,
             lane_capacity: 1_024,
+            ring: RingSize::Default,
             gap_wait: Duration::from_millis(150),
             gap_capacity: 200,
             keep_current_state: false,
@@ -69,6 +72,23 @@ impl<P: Protocol> Builder<P> {
     /// gives way; critical ones are not limited. By default 1,024.
     pub fn lane_capacity(mut self, messages: usize) -> Self {
         self.lane_capacity = messages;
+        self
+    }
+
+    /// How many messages the ring holds, rounded up to a power of two: consumers that are no further behind than
+    /// that read each message there. One that is leaves the ring, and what it has not read waits for it alone,
+    /// giving way beyond its capacity, until it has caught up. A message stays in the ring until another one takes
+    /// its place, or until [`poll`](Dispatcher::poll), so a pool must have as many more. By default 1,024, but no
+    /// more than `lane_capacity`.
+    pub fn ring_capacity(mut self, messages: usize) -> Self {
+        self.ring = RingSize::Of(messages);
+        self
+    }
+
+    /// Gives each consumer a queue and a thread of its own in place of the ring: plainer, and slower. What a ring
+    /// is compared with.
+    pub fn queues(mut self) -> Self {
+        self.ring = RingSize::None;
         self
     }
 
@@ -125,6 +145,16 @@ impl<P: Protocol> Builder<P> {
         self
     }
 
+    /// How many messages the ring holds, if there is one.
+    fn ring_size(&self) -> Option<usize> {
+        match self.ring {
+            RingSize::None => None,
+            RingSize::Of(messages) => Some(messages),
+            // A power of two, so that it is not rounded up.
+            RingSize::Default => Some(1 << self.lane_capacity.min(1_024).ilog2()),
+        }
+    }
+
     /// The dispatcher.
     ///
     /// # Errors
@@ -137,9 +167,13 @@ impl<P: Protocol> Builder<P> {
         if self.lane_capacity == 0 {
             return Err(BuildError::NoRoom { setting: "lane_capacity" });
         }
+        if self.ring == RingSize::Of(0) {
+            return Err(BuildError::NoRoom { setting: "ring_capacity" });
+        }
         if self.gap_capacity == 0 {
             return Err(BuildError::NoRoom { setting: "gap_capacity" });
         }
+        let writer = self.ring_size().map(Ring::with_writer);
         let topology = Topology { version: 1, flips: 0, lanes: Arc::new([]) };
         let sinks = Sinks {
             fault: self.fault_sink,
@@ -147,8 +181,10 @@ impl<P: Protocol> Builder<P> {
             joined: Joined::new(),
             fan_outs: FanOuts::new(self.time_one_in > 0),
             dead_letters: SharedCounter::new(),
+            duplicates_failed: SharedCounter::new(),
         };
         let shared = Arc::new(Shared {
+            ring: writer.as_ref().map(|writer| Arc::clone(writer.ring())),
             name: self.name.into(),
             threaded: self.workers != Some(0),
             lane_capacity: self.lane_capacity,
@@ -169,8 +205,15 @@ impl<P: Protocol> Builder<P> {
                 shared.wake_everybody();
             }
         });
-        Ok(Dispatcher::new(shared, self.gap_wait, self.gap_capacity))
+        Ok(Dispatcher::new(shared, writer, self.gap_wait, self.gap_capacity))
     }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum RingSize {
+    Default,
+    Of(usize),
+    None,
 }
 
 /// Why there is no dispatcher.

@@ -14,8 +14,11 @@ use crate::{
     backlog::About,
     clock,
     contain::contain,
+    handler::Packet,
     lane::{Lane, Next},
+    multicast::Multicast,
     order::{Accepted, Ready, Sequencer},
+    ring::Writer,
     shared::Shared,
     state::CurrentState,
     sync::lock,
@@ -47,6 +50,10 @@ pub struct Dispatcher<P: Protocol> {
     /// Lanes that missed a conflatable message of a stream, or filtered one, and are to have its whole
     /// state in place of the next; empty unless the state is kept.
     behind: HashSet<(LaneId, P::Key)>,
+    lanes: Multicast<P>,
+    /// Of the lanes of a message, those that are to have the whole state and those that are not; kept for
+    /// their room.
+    split: (Vec<usize>, Vec<usize>),
     /// What the sequencer lets pass, on its way to be routed; empty between calls.
     ready: Ready<P::Message>,
     sampler: Sampler,
@@ -76,14 +83,21 @@ impl<P: Protocol> Dispatcher<P> {
         Builder::new()
     }
 
-    pub(crate) fn new(shared: Arc<Shared<P>>, gap_wait: Duration, gap_capacity: usize) -> Self {
+    pub(crate) fn new(
+        shared: Arc<Shared<P>>,
+        writer: Option<Writer<Packet<P>>>,
+        gap_wait: Duration,
+        gap_capacity: usize,
+    ) -> Self {
         Self {
+            lanes: Multicast::new(writer, shared.threaded, Arc::clone(&shared.sinks)),
             newest: Cache::new(Arc::clone(&shared.topology)),
             topology: shared.topology.load_full(),
             resolved: HashMap::new(),
             order: Sequencer::new(gap_wait, gap_capacity),
             state: shared.keeps_state.then(CurrentState::new),
             behind: HashSet::new(),
+            split: (vec![], vec![]),
             ready: Ready::new(),
             sampler: Sampler::new(shared.time_one_in),
             now: None,
@@ -115,8 +129,12 @@ impl<P: Protocol> Dispatcher<P> {
     /// Takes a message, and returns as soon as it waits for its consumers. `now` is the time by
     /// which gaps are waited for; it must not go back.
     ///
-    /// No consumer: the message is dropped. One: it gets the message itself. Several: each gets a
-    /// duplicate, and the message is dropped here and now. Failures reach the fault sink.
+    /// No consumer: the message is dropped. One: it gets the message itself. Several: each that wants to own it gets a
+    /// duplicate when its turn comes, and the message is dropped here when all have had theirs: at the latest by
+    /// the [`poll`](Self::poll) after. Failures reach the fault sink.
+    ///
+    /// Never waits for a handler of one slow consumer. When all are about equally far behind a full ring, it waits for
+    /// them, up to two milliseconds.
     ///
     /// # Errors
     ///
@@ -184,6 +202,9 @@ impl<P: Protocol> Dispatcher<P> {
             }
         }
         report.lanes = self.shared.sinks.joined.end();
+        if expected > 0 {
+            self.lanes.settle();
+        }
         if report.lanes.len() < expected {
             report.cut_short = true;
             add_pending(&mut report, &lanes);
@@ -207,6 +228,8 @@ impl<P: Protocol> Dispatcher<P> {
         self.refresh();
         self.order.release_due(now, &mut self.ready);
         self.route_ready(None);
+        self.lanes.flush();
+        self.lanes.reclaim();
         self.count_order();
     }
 
@@ -224,10 +247,12 @@ impl<P: Protocol> Dispatcher<P> {
             return false;
         }
         self.refresh();
+        self.lanes.flush();
         let mut ran = false;
         for routed in self.topology.lanes.iter() {
             ran |= self.step(&routed.lane);
         }
+        self.lanes.reclaim();
         ran
     }
 
@@ -238,13 +263,17 @@ impl<P: Protocol> Dispatcher<P> {
             return false;
         }
         self.refresh();
+        self.lanes.flush();
         let routed = self.topology.lanes.iter().find(|routed| routed.lane.id == lane);
-        routed.is_some_and(|routed| self.step(&routed.lane))
+        let ran = routed.is_some_and(|routed| self.step(&routed.lane));
+        self.lanes.reclaim();
+        ran
     }
 
     fn step(&self, lane: &Lane<P>) -> bool {
-        let Next::Run(entry) = lane.next(self.shared.cancel.is_cancelled()) else { return false };
-        lane.run(entry, &self.here);
+        let cancel = &self.shared.cancel;
+        let Next::Run(job) = lane.next(1, cancel.is_cancelled()) else { return false };
+        lane.run(job, &self.here, cancel);
         true
     }
 
@@ -262,7 +291,9 @@ impl<P: Protocol> Dispatcher<P> {
         self.now = Some(now);
         self.refresh();
         if P::class(&message) == Class::Critical {
-            return Published::Routed { lanes: self.route(message, 0, join) };
+            let lanes = self.route(message, 0, join);
+            self.lanes.flush();
+            return Published::Routed { lanes };
         }
         self.order.release_due(now, &mut self.ready);
         self.route_ready(None);
@@ -277,6 +308,7 @@ impl<P: Protocol> Dispatcher<P> {
             }
             Accepted::Late => Published::Late,
         };
+        self.lanes.flush();
         self.count_order();
         published
     }
@@ -329,46 +361,39 @@ impl<P: Protocol> Dispatcher<P> {
                 .now
                 .map(|at| Probe { at, fan_out: self.shared.sinks.fan_outs.begin(at, lanes.len()) });
         }
-        // Only a conflatable message can be replaced by the state that it is part of: where the lane
-        // missed an earlier one, or may have filtered it since a flip made it stale.
-        let (state, behind) = (&self.state, &mut self.behind);
-        let whole_for = |behind: &mut HashSet<_>, lane: &Lane<P>| {
-            let place = (lane.id, stream);
-            let is_due = renewed || (class == Class::Conflatable && behind.contains(&place));
-            let state = state.as_ref().filter(|_| is_due)?;
-            let whole = P::duplicate(state.of(&stream)?, class)?;
-            behind.remove(&place);
-            Some(whole)
-        };
         let counts = &self.shared.counts;
         counts.routed.add(u64::from(!lanes.is_empty()));
-        match &**lanes {
-            [] => counts.unrouted.add(1),
-            [only] => {
-                let lane = &topology.lanes[*only].lane;
-                let message = whole_for(behind, lane).unwrap_or(message);
-                lane.push(message, about);
-            }
-            several => {
-                for index in several {
-                    let lane = &topology.lanes[*index].lane;
-                    let whole = whole_for(behind, lane);
-                    match whole.or_else(|| P::duplicate(&message, class)) {
-                        Some(duplicate) => lane.push(duplicate, about),
-                        None => {
-                            counts.duplicates_failed.add(1);
-                            if class == Class::Critical {
-                                let trace = P::trace(&message);
-                                tracing::error!(trace, "a critical message has no duplicate");
-                            }
-                            if class == Class::Conflatable && state.is_some() {
-                                behind.insert((lane.id, stream));
-                            }
-                            lane.miss(about);
+        counts.unrouted.add(u64::from(lanes.is_empty()));
+        // Only a conflatable message can be replaced by the state that it is part of: where the lane
+        // missed an earlier one, or may have filtered it since a flip made it stale.
+        let state = self.state.as_ref().and_then(|state| state.of(&stream));
+        let state = state.filter(|_| class == Class::Conflatable);
+        match state {
+            Some(state) if renewed || !self.behind.is_empty() => {
+                let (due, others) = &mut self.split;
+                due.clear();
+                others.clear();
+                for index in lanes.iter() {
+                    let place = (topology.lanes[*index].lane.id, stream);
+                    let is_due = renewed || self.behind.contains(&place);
+                    if is_due { due.push(*index) } else { others.push(*index) }
+                }
+                let whole = if due.is_empty() { None } else { P::duplicate(state, class) };
+                match whole {
+                    Some(whole) => {
+                        for index in due.iter() {
+                            self.behind.remove(&(topology.lanes[*index].lane.id, stream));
+                        }
+                        self.lanes.send(due, whole, about);
+                        if !others.is_empty() {
+                            self.lanes.send(others, message, about);
                         }
                     }
+                    None => self.lanes.send(lanes, message, about),
                 }
             }
+            _ if lanes.is_empty() => {}
+            _ => self.lanes.send(lanes, message, about),
         }
         lanes.len()
     }
@@ -393,19 +418,21 @@ impl<P: Protocol> Dispatcher<P> {
         }
         self.resolved.clear();
         self.behind.retain(|(lane, _)| self.topology.lanes.iter().any(|r| r.lane.id == *lane));
+        self.lanes.change_lanes(&self.topology);
         self.welcome(&before);
     }
 
     /// Sends the current state to lanes that are new since a snapshot and asked for it, and has those
     /// that take a stream anew start with its whole state.
     fn welcome(&mut self, before: &Topology<P>) {
-        for routed in self.topology.lanes.iter() {
+        for (index, routed) in self.topology.lanes.iter().enumerate() {
             let is_it = |old: &&Routed<P>| old.lane.id == routed.lane.id;
             let Some(old) = before.lanes.iter().find(is_it) else { continue };
             if Arc::ptr_eq(&old.routes, &routed.routes) {
                 continue;
             }
             let takes_anew = |key: &P::Key| routed.takes(key) && !old.takes(key);
+            self.lanes.leave(index);
             routed.lane.seal(takes_anew);
             let Some(state) = &mut self.state else { continue };
             let keys = state.iter_mut().map(|message| (P::key(message), P::stream(message)));
@@ -413,24 +440,16 @@ impl<P: Protocol> Dispatcher<P> {
             self.behind.extend(new.map(|(_, stream)| (routed.lane.id, stream)));
         }
         let Some(state) = &mut self.state else { return };
-        let new = |routed: &&Routed<P>| routed.lane.take_wants_state();
-        for routed in self.topology.lanes.iter().filter(new) {
-            for message in state.iter_mut() {
-                if !routed.takes(&P::key(message)) {
-                    continue;
-                }
+        for (index, routed) in self.topology.lanes.iter().enumerate() {
+            if !routed.lane.take_wants_state() {
+                continue;
+            }
+            for message in state.iter_mut().filter(|message| routed.takes(&P::key(message))) {
                 // Here and once: duplicates may share what it says.
                 P::stamp(message, self.topology.version);
                 let (class, stream) = (P::class(message), P::stream(message));
                 let about = About { class, stream, missing: 0, watch: Watch::default() };
-                match P::duplicate(message, class) {
-                    Some(duplicate) => routed.lane.push(duplicate, about),
-                    None => {
-                        self.shared.counts.duplicates_failed.add(1);
-                        self.behind.insert((routed.lane.id, stream));
-                        routed.lane.miss(about);
-                    }
-                }
+                self.lanes.send_first(index, message, about);
             }
         }
     }
@@ -454,6 +473,7 @@ impl<P: Protocol> Dispatcher<P> {
         self.order.release_all(&mut self.ready);
         self.route_ready(None);
         self.count_order();
+        self.lanes.flush();
         for routed in self.topology.lanes.iter() {
             routed.lane.drain();
         }
@@ -462,6 +482,8 @@ impl<P: Protocol> Dispatcher<P> {
             .into_iter()
             .filter_map(|worker| join_until(worker, deadline).err())
             .collect::<Vec<_>>();
+        // So that all that waits can be handed back.
+        self.lanes.leave_all();
         let mut undelivered = vec![];
         for routed in self.topology.lanes.iter() {
             hand_back(&routed.lane, &mut undelivered);

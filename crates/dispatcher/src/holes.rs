@@ -50,6 +50,12 @@ impl<K: Copy + Eq + Hash> Holes<K> {
         self.has_filtered.store(!streams.filtered.is_empty(), Relaxed);
     }
 
+    /// A message of this stream could not be had.
+    pub(crate) fn lose(&self, stream: K) {
+        lock(&self.streams).lost.insert(stream);
+        self.has_lost.store(true, Relaxed);
+    }
+
     /// The streams that were lost since the last time.
     pub(crate) fn take_lost(&self) -> HashSet<K> {
         if !self.has_lost.load(Relaxed) {

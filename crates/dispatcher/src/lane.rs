@@ -1,28 +1,28 @@
 use std::{
     collections::HashSet,
     fmt,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc, Condvar, Mutex,
-        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+        Arc, Condvar, Mutex, MutexGuard,
+        atomic::{
+            AtomicBool, AtomicUsize,
+            Ordering::{Relaxed, SeqCst},
+            fence,
+        },
     },
-    time::{Duration, Instant},
 };
 
 use crate::{
-    Cause, Class, DeathCause, Delivery, Fault, LaneReport, LaneStats, LaneTimings, Outcome,
-    Protocol, Skipped, Verdict,
+    Cancel, Class, DeathCause, LaneStats, LaneTimings, Outcome, Protocol, Skipped,
     backlog::{About, Backlog, Entry, Pushed},
-    clock,
-    contain::{contain, message_of},
-    fan_outs::nanos,
+    contain::contain,
+    handler::{Handler, Packet, Runner},
     holes::Holes,
+    ring::{Claim, Post, Reader, Ring},
     shared::{Shared, Sinks},
     stats::LaneCounts,
     sync::{lock, wait},
     timings::LaneTimes,
     watch::Watch,
-    worker::Inside,
 };
 
 /// A subscription, for as long as its dispatcher lives.
@@ -35,41 +35,45 @@ impl fmt::Display for LaneId {
     }
 }
 
-pub(crate) type Handler<P> = Box<
-    dyn FnMut(
-            Delivery<<P as Protocol>::Message>,
-        ) -> Verdict<<P as Protocol>::Message, <P as Protocol>::Fault>
-        + Send,
->;
-
 /// One consumer's place: what waits for it, and its handler.
 pub(crate) struct Lane<P: Protocol> {
     pub(crate) id: LaneId,
     pub(crate) name: Arc<str>,
     queue: Mutex<Queue<P>>,
-    /// How many messages wait: a hint for whoever does not hold the lock.
+    /// How many messages wait beside those in the ring: a hint for whoever does not hold the lock.
     depth: AtomicUsize,
+    /// Its place in the ring, if there is one.
+    post: Option<Arc<Post>>,
     /// Told, under `queue`'s lock, when there is something for a sleeping worker.
     wake: Condvar,
+    /// A worker sleeps, or is about to.
+    asleep: AtomicBool,
+    /// Whoever runs it is to stop before the next message: it is paused, or closed.
+    to_rest: AtomicBool,
     /// Whoever holds it runs the lane: one at a time. `None` when the lane is closed and done.
-    handler: Mutex<Option<Handler<P>>>,
+    pub(crate) runner: Mutex<Option<Runner<P>>>,
     /// It asked for the current state and has not had it.
     wants_state: AtomicBool,
     /// Where the current state is kept: streams with a part missing.
-    holes: Option<Holes<P::Key>>,
-    sinks: Arc<Sinks<P>>,
-    counts: LaneCounts,
+    pub(crate) holes: Option<Holes<P::Key>>,
+    pub(crate) sinks: Arc<Sinks<P>>,
+    pub(crate) counts: LaneCounts,
     /// Unless nothing is measured.
-    times: Option<LaneTimes>,
+    pub(crate) times: Option<LaneTimes>,
 }
 
-struct Queue<P: Protocol> {
-    backlog: Backlog<P>,
+/// What waits for a lane: what is left of a claim comes first, then the backlog, then what is in the ring. While
+/// anything is in the backlog, or the lane is not in the ring, nothing is in the ring for it.
+pub(crate) struct Queue<P: Protocol> {
+    pub(crate) backlog: Backlog<P>,
+    /// Where there is a ring.
+    pub(crate) reader: Option<Reader<Packet<P>>>,
+    /// Unless whoever runs the lane has it.
+    claim: Option<Box<Claim<Packet<P>>>>,
     state: State,
-    sleeping: bool,
     /// The handler is not to run, for now.
     paused: bool,
-    /// An entry was taken and is not done with: whoever took it sees to the handler, not `close`.
+    /// Somebody runs the lane, and sees to the handler and the claim, not `close`.
     running: bool,
     critical_peak: usize,
 }
@@ -86,11 +90,26 @@ enum State {
 
 /// What a worker may do next.
 pub(crate) enum Next<P: Protocol> {
-    Run(Entry<P>),
-    /// Nothing waits, for now.
+    /// For whoever has it: to be run, and then finished.
+    Run(Job<P>),
+    /// Nothing waits, for now, or somebody else is at it.
     Idle,
     /// Nothing will come any more.
     End,
+}
+
+/// What whoever runs a lane was given.
+pub(crate) enum Job<P: Protocol> {
+    /// One message, from the backlog.
+    Entry(Entry<P>),
+    /// Messages in the ring, and what the next of some streams are to tell.
+    Claim(Box<Claim<Packet<P>>>, Vec<(P::Key, Skipped)>),
+}
+
+/// What had to give way when a message was added.
+pub(crate) struct GivenWay<P: Protocol> {
+    message: Option<P::Message>,
+    told: Option<(Watch, Outcome<P::Fault>)>,
 }
 
 impl<P: Protocol> Lane<P> {
@@ -102,10 +121,13 @@ impl<P: Protocol> Lane<P> {
         wants_state: bool,
         shared: &Shared<P>,
     ) -> Self {
+        let reader = shared.ring.as_ref().map(Ring::seat);
+        let post = reader.as_ref().map(|reader| Arc::clone(reader.post()));
         let queue = Queue {
             backlog: Backlog::new(capacity),
+            claim: reader.as_ref().map(|reader| Box::new(Claim::new(reader))),
+            reader,
             state: State::Open,
-            sleeping: false,
             paused: false,
             running: false,
             critical_peak: 0,
@@ -115,8 +137,11 @@ impl<P: Protocol> Lane<P> {
             name,
             queue: Mutex::new(queue),
             depth: AtomicUsize::new(0),
+            post,
             wake: Condvar::new(),
-            handler: Mutex::new(Some(handler)),
+            asleep: AtomicBool::new(false),
+            to_rest: AtomicBool::new(false),
+            runner: Mutex::new(Some(Runner::new(handler))),
             wants_state: AtomicBool::new(wants_state),
             holes: shared.keeps_state.then(Holes::new),
             sinks: Arc::clone(&shared.sinks),
@@ -135,96 +160,216 @@ impl<P: Protocol> Lane<P> {
         self.holes.as_ref().map_or_else(HashSet::new, Holes::take_lost)
     }
 
-    /// Puts a message where it waits for the handler.
+    /// For the publisher, who has it enter and leave the ring.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Queue<P>> {
+        lock(&self.queue)
+    }
+
+    /// Puts a message where it waits for the handler, beside the ring.
     pub(crate) fn push(&self, message: P::Message, about: About<P::Key>) {
-        let About { class, watch, .. } = about;
         let mut queue = lock(&self.queue);
         self.counts.published.add(1);
         if queue.state != State::Open {
             drop(queue);
-            self.discard(message, class, watch, DeathCause::Unsubscribed);
+            self.discard(message, about.class, about.watch, DeathCause::Unsubscribed);
             return;
         }
-        let (displaced, given_way) = match queue.backlog.push(message, about) {
-            Pushed::Added => (None, None),
+        let given_way = self.add(&mut queue, message, about);
+        let wake = !queue.paused;
+        drop(queue);
+        if wake {
+            self.wake_if_asleep();
+        }
+        self.tell(given_way);
+    }
+
+    /// Adds a message to the backlog. It is counted as published already. What had to give way for it is to be
+    /// [told](Self::tell) outside of the lock.
+    pub(crate) fn add(
+        &self,
+        queue: &mut Queue<P>,
+        message: P::Message,
+        about: About<P::Key>,
+    ) -> GivenWay<P> {
+        let given_way = match queue.backlog.push(message, about) {
+            Pushed::Added => GivenWay { message: None, told: None },
             Pushed::Folded { watch } => {
                 self.counts.folded.add(1);
-                (None, Some((watch, Outcome::Conflated)))
+                GivenWay { message: None, told: Some((watch, Outcome::Conflated)) }
             }
             Pushed::Dropped { displaced, watch } => {
                 self.counts.dropped.add(1);
-                (Some(displaced), Some((watch, Outcome::Dropped)))
+                GivenWay { message: Some(displaced), told: Some((watch, Outcome::Dropped)) }
             }
         };
         queue.critical_peak = queue.critical_peak.max(queue.backlog.critical_len());
-        self.depth.store(queue.backlog.len(), Relaxed);
-        let wake = !queue.paused && std::mem::take(&mut queue.sleeping);
-        drop(queue);
-        if wake {
-            self.wake.notify_one();
-        }
-        drop(displaced);
-        if let Some((watch, outcome)) = given_way {
+        self.hint(queue);
+        given_way
+    }
+
+    /// Drops what had to give way, and tells who watched it.
+    pub(crate) fn tell(&self, given_way: GivenWay<P>) {
+        drop(given_way.message);
+        if let Some((watch, outcome)) = given_way.told {
             self.report(watch, outcome, None);
         }
     }
 
+    fn hint(&self, queue: &Queue<P>) {
+        let claimed = queue.claim.as_ref().map_or(0, |claim| claim.len());
+        self.depth.store(queue.backlog.len() + claimed, Relaxed);
+    }
+
     /// It took no messages of some keys for a while: none that comes now is folded into what waited before.
-    /// `takes_anew` says of a key whether that is so; it is asked without a lock.
+    /// `takes_anew` says of a key whether that is so; it is asked without a lock. It must not be in the ring.
     pub(crate) fn seal(&self, takes_anew: impl Fn(&P::Key) -> bool) {
         let mut waiting = lock(&self.queue).backlog.waiting();
         waiting.retain(|(_, key)| takes_anew(key));
         lock(&self.queue).backlog.seal(waiting.into_iter().map(|(stream, _)| stream));
     }
 
-    /// A message could not be had for this lane.
+    /// A message could not be had for this lane, which is not in the ring.
     pub(crate) fn miss(&self, about: About<P::Key>) {
         let mut queue = lock(&self.queue);
         self.counts.published.add(1);
+        let given_way = self.lose(&mut queue, &about);
+        drop(queue);
+        self.tell(given_way);
+    }
+
+    /// As [`miss`](Self::miss), of one that is counted as published already.
+    pub(crate) fn lose(&self, queue: &mut Queue<P>, about: &About<P::Key>) -> GivenWay<P> {
         self.counts.dropped.add(1);
         self.counts.without_duplicate.add(1);
         queue.backlog.miss(about.stream, about.missing);
-        drop(queue);
-        self.report(about.watch, Outcome::Dropped, None);
+        if let Some(holes) = self.holes.as_ref().filter(|_| about.class == Class::Conflatable) {
+            holes.lose(about.stream);
+        }
+        GivenWay { message: None, told: Some((about.watch, Outcome::Dropped)) }
     }
 
-    /// What there is to do; `cancelled` ends the lane's work as closing does.
-    pub(crate) fn next(&self, cancelled: bool) -> Next<P> {
+    /// What there is to do, at most so many messages; `cancelled` ends the lane's work as closing does.
+    pub(crate) fn next(&self, most: usize, cancelled: bool) -> Next<P> {
         let mut queue = lock(&self.queue);
-        self.take(&mut queue, cancelled)
+        self.take(&mut queue, most, cancelled)
     }
 
     /// As [`next`](Self::next), asleep until there is something.
-    pub(crate) fn next_asleep(&self, cancelled: impl Fn() -> bool) -> Next<P> {
+    pub(crate) fn next_asleep(&self, most: usize, cancelled: impl Fn() -> bool) -> Next<P> {
         let mut queue = lock(&self.queue);
         loop {
-            match self.take(&mut queue, cancelled()) {
+            match self.take(&mut queue, most, cancelled()) {
                 Next::Idle => {
-                    queue.sleeping = true;
-                    queue = wait(&self.wake, queue);
-                    queue.sleeping = false;
+                    self.asleep.store(true, Relaxed);
+                    // The publisher stores what it has published, and then looks whether anybody sleeps; here it is
+                    // the other way round. With a fence between each two, one of both sees the other's.
+                    fence(SeqCst);
+                    if queue.paused || !self.post.as_ref().is_some_and(|post| post.has_unread()) {
+                        queue = wait(&self.wake, queue);
+                    }
+                    self.asleep.store(false, Relaxed);
                 }
                 next => return next,
             }
         }
     }
 
-    /// Whether it is worth asking for [`next`](Self::next): a hint without a lock.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.depth.load(Relaxed) == 0
+    /// Wakes who sleeps over this lane, once something is published to it and a fence has followed.
+    pub(crate) fn wake_if_asleep(&self) {
+        if self.asleep.load(Relaxed) {
+            // Under the lock, lest who is about to sleep does not yet.
+            drop(lock(&self.queue));
+            self.wake.notify_one();
+        }
     }
 
-    fn take(&self, queue: &mut Queue<P>, cancelled: bool) -> Next<P> {
+    /// Whether it is worth asking for [`next`](Self::next): a hint without a lock.
+    pub(crate) fn is_idle(&self) -> bool {
+        let has_unread = self.post.as_ref().is_some_and(|post| post.has_unread());
+        self.depth.load(Relaxed) == 0 && !has_unread
+    }
+
+    /// Whether whoever runs it is to stop before the next message.
+    #[inline]
+    pub(crate) fn is_to_rest(&self) -> bool {
+        self.to_rest.load(Relaxed)
+    }
+
+    fn take(&self, queue: &mut Queue<P>, most: usize, cancelled: bool) -> Next<P> {
         if queue.state == State::Closed || cancelled {
             return Next::End;
         }
-        let next = if queue.paused { None } else { queue.backlog.pop() };
-        let Some(entry) = next else {
-            return if queue.state == State::Draining { Next::End } else { Next::Idle };
+        if queue.running {
+            return Next::Idle;
+        }
+        let job = if queue.paused { None } else { self.job(queue, most) };
+        match job {
+            Some(job) => {
+                queue.running = true;
+                Next::Run(job)
+            }
+            None if queue.state == State::Draining => Next::End,
+            None => Next::Idle,
+        }
+    }
+
+    fn job(&self, queue: &mut Queue<P>, most: usize) -> Option<Job<P>> {
+        if queue.claim.as_ref().is_some_and(|claim| !claim.is_empty()) {
+            let claim = queue.claim.take()?;
+            self.hint(queue);
+            return Some(Job::Claim(claim, vec![]));
+        }
+        if let Some(entry) = queue.backlog.pop() {
+            self.hint(queue);
+            return Some(Job::Entry(entry));
+        }
+        let (reader, claim) = (queue.reader.as_mut()?, queue.claim.as_mut()?);
+        if !reader.claim(most, claim) {
+            return None;
+        }
+        let tales = queue.backlog.take_tales();
+        Some(Job::Claim(queue.claim.take()?, tales))
+    }
+
+    /// Runs what was given: the handler runs here and now, isolated. Then the lane may be run by others.
+    pub(crate) fn run(&self, job: Job<P>, worker: &Arc<str>, cancel: &Cancel) {
+        let claim = match job {
+            Job::Entry(entry) => {
+                self.deliver(entry, worker);
+                None
+            }
+            Job::Claim(mut claim, tales) => {
+                self.deliver_claimed(&mut claim, tales, worker, cancel);
+                Some(claim)
+            }
         };
-        self.depth.store(queue.backlog.len(), Relaxed);
-        queue.running = true;
-        Next::Run(entry)
+        self.finish(claim);
+    }
+
+    fn finish(&self, claim: Option<Box<Claim<Packet<P>>>>) {
+        let mut queue = lock(&self.queue);
+        queue.running = false;
+        if let Some(claim) = claim {
+            queue.claim = Some(claim);
+            self.release(&mut queue);
+            self.hint(&queue);
+        }
+        if queue.state != State::Closed {
+            return;
+        }
+        let gone = self.take_unread(&mut queue);
+        drop(queue);
+        self.discard_all(gone);
+        self.drop_runner();
+    }
+
+    /// Gives the claim back, if nothing is left of it.
+    fn release(&self, queue: &mut Queue<P>) {
+        if let (Some(reader), Some(claim)) = (&mut queue.reader, &mut queue.claim) {
+            if claim.is_empty() && reader.is_claimed() {
+                reader.release(claim);
+            }
+        }
     }
 
     /// Wakes a sleeping worker, so that it looks at the state, or at a cancellation, again.
@@ -238,6 +383,7 @@ impl<P: Protocol> Lane<P> {
     pub(crate) fn set_paused(&self, paused: bool) -> bool {
         let mut queue = lock(&self.queue);
         let was = std::mem::replace(&mut queue.paused, paused);
+        self.to_rest.store(paused || queue.state == State::Closed, Relaxed);
         drop(queue);
         self.wake.notify_all();
         // A dispatch does not wait for who is paused.
@@ -260,32 +406,69 @@ impl<P: Protocol> Lane<P> {
     }
 
     /// Takes and delivers no more; what waited is handed to `undelivered`, in the order in which it
-    /// would have been delivered. At most the call in progress goes on.
+    /// would have been delivered. Of what is in the ring, these are duplicates of the critical messages, the
+    /// others are discarded. At most the call in progress goes on.
     pub(crate) fn close(&self, mut undelivered: impl FnMut(Entry<P>)) {
         let mut queue = lock(&self.queue);
         queue.state = State::Closed;
+        self.to_rest.store(true, Relaxed);
+        let running = queue.running;
         let mut entries = Vec::with_capacity(queue.backlog.len());
+        let mut gone = if running { Gone::new() } else { self.take_claimed(&mut queue) };
+        entries.append(&mut gone.critical);
         while let Some(entry) = queue.backlog.pop() {
             entries.push(entry);
         }
-        self.depth.store(0, Relaxed);
-        let running = queue.running;
+        let mut unread = self.take_unread(&mut queue);
+        entries.append(&mut unread.critical);
+        self.hint(&queue);
         drop(queue);
         self.wake.notify_all();
+        self.discard_all(gone);
+        self.discard_all(unread);
         self.counts.discarded.add(entries.len() as u64);
         for entry in entries {
             // One message that panics when dropped must not cost the others their way out.
             contain("a message, when dropped,", || undelivered(entry));
         }
         if !running {
-            self.drop_handler();
+            self.drop_runner();
         }
     }
 
     /// Drops the handler. For whoever knows that it does not run, and will not.
-    pub(crate) fn drop_handler(&self) {
-        let handler = lock(&self.handler).take();
-        contain(format_args!("the handler of `{}`, when dropped,", self.name), || drop(handler));
+    pub(crate) fn drop_runner(&self) {
+        let runner = lock(&self.runner).take();
+        contain(format_args!("the handler of `{}`, when dropped,", self.name), || drop(runner));
+    }
+
+    /// What is left of the claim.
+    fn take_claimed(&self, queue: &mut Queue<P>) -> Gone<P> {
+        let mut gone = Gone::new();
+        if let Some(claim) = &mut queue.claim {
+            while !claim.is_empty() {
+                claim.read(|packet| gone.add(packet));
+                claim.advance();
+            }
+        }
+        self.release(queue);
+        gone
+    }
+
+    /// What is in the ring, and what is left of the claim.
+    fn take_unread(&self, queue: &mut Queue<P>) -> Gone<P> {
+        let mut gone = self.take_claimed(queue);
+        if let Some(reader) = &mut queue.reader {
+            reader.skip(|packet| gone.add(packet));
+        }
+        gone
+    }
+
+    fn discard_all(&self, gone: Gone<P>) {
+        gone.others.into_iter().for_each(|watch| self.discard_shared(watch));
+        for Entry { message, class, watch, .. } in gone.critical {
+            self.discard(message, class, watch, DeathCause::Unsubscribed);
+        }
     }
 
     /// A message that nobody will deliver.
@@ -300,136 +483,18 @@ impl<P: Protocol> Lane<P> {
         self.bury(message, class, watch, cause);
     }
 
+    /// As [`discard`](Self::discard), of one that is others' too, and not critical.
+    pub(crate) fn discard_shared(&self, watch: Watch) {
+        self.counts.discarded.add(1);
+        self.report(watch, Outcome::Discarded, None);
+    }
+
     /// Sends an undelivered message where its class demands, and tells whoever waits for it.
     pub(crate) fn bury(&self, message: P::Message, class: Class, watch: Watch, cause: DeathCause) {
         if class == Class::Critical {
             self.sinks.dead_letter(message, &self.name, cause);
         }
         self.report(watch, Outcome::Discarded, None);
-    }
-
-    /// Delivers one message: the handler runs here and now, isolated. Nothing that it, the message or
-    /// a sink does leaves this call.
-    pub(crate) fn run(&self, entry: Entry<P>, worker: &Arc<str>) {
-        contain(format_args!("a message or fault of `{}`", self.name), || {
-            self.deliver(entry, worker);
-        });
-        let closed = {
-            let mut queue = lock(&self.queue);
-            queue.running = false;
-            queue.state == State::Closed
-        };
-        if closed {
-            self.drop_handler();
-        }
-    }
-
-    fn deliver(&self, entry: Entry<P>, worker: &Arc<str>) {
-        let Entry { message, class, stream, skipped, watch, .. } = entry;
-        // Asked before the message is the handler's.
-        let hole = self.holes.as_ref().filter(|_| class == Class::Conflatable);
-        let hole = hole.map(|holes| (holes, P::starts_state(&message)));
-        let mut slot = lock(&self.handler);
-        let handler = slot.as_mut().expect("whoever takes an entry sees to the handler afterwards");
-        let started = watch.is_watched().then(clock::now);
-        let (outcome, dead) = {
-            let _inside = Inside::enter();
-            self.call(handler, message, skipped, worker)
-        };
-        self.counts.delivered.add(1);
-        let ran = started.map(|started| (started, clock::now()));
-        self.time(watch, &outcome, ran);
-        drop(slot);
-        if let Some((holes, is_whole)) = hole {
-            holes.note(stream, matches!(outcome, Outcome::Filtered), is_whole);
-        }
-        if matches!(outcome, Outcome::Filtered) && class != Class::Critical {
-            lock(&self.queue).backlog.untold(stream, skipped);
-        }
-        // Whatever is dropped may panic: first what must not be lost, then whoever waits.
-        let (letter, rest) = match dead {
-            Some(dead) if class == Class::Critical => (Some(dead), None),
-            dead => (None, dead),
-        };
-        if let Some((message, cause)) = letter {
-            self.sinks.dead_letter(message, &self.name, cause);
-        }
-        self.report(watch, outcome, ran);
-        drop(rest);
-    }
-
-    /// Notes how long it took, under the handler's lock.
-    fn time(&self, watch: Watch, outcome: &Outcome<P::Fault>, ran: Option<(Instant, Instant)>) {
-        let (Some(times), Some(probe), Some((started, ended))) = (&self.times, watch.probe, ran)
-        else {
-            return;
-        };
-        let waited = nanos(started.saturating_duration_since(probe.at));
-        times.waited_ns.record(waited);
-        self.sinks.fan_outs.reach_ns.record(waited);
-        if matches!(outcome, Outcome::Handled | Outcome::Failed(_)) {
-            times.took_ns.record(nanos(ended - started));
-        }
-    }
-
-    #[expect(clippy::type_complexity, reason = "an outcome, and a message with why it is dead")]
-    fn call(
-        &self,
-        handler: &mut Handler<P>,
-        message: P::Message,
-        skipped: Skipped,
-        worker: &Arc<str>,
-    ) -> (Outcome<P::Fault>, Option<(P::Message, DeathCause)>) {
-        let trace = P::trace(&message);
-        let delivery = Delivery { message, skipped };
-        let fault = |cause| {
-            self.counts.failed.add(1);
-            Outcome::Failed(Fault {
-                trace,
-                lane: self.id,
-                consumer: Arc::clone(&self.name),
-                worker: Arc::clone(worker),
-                cause,
-            })
-        };
-        match catch_unwind(AssertUnwindSafe(|| handler(delivery))) {
-            Ok(Verdict::Handled) => (Outcome::Handled, None),
-            Ok(Verdict::Filtered) => {
-                self.counts.filtered.add(1);
-                (Outcome::Filtered, None)
-            }
-            Ok(Verdict::Failed { fault: cause, message }) => {
-                (fault(Cause::Failed(cause)), message.map(|m| (m, DeathCause::Failed)))
-            }
-            Ok(Verdict::Refused(message)) => {
-                self.counts.refused.add(1);
-                (Outcome::Refused, Some((message, DeathCause::Refused)))
-            }
-            Err(payload) => {
-                self.counts.panicked.add(1);
-                (fault(Cause::Panicked(message_of(payload))), None)
-            }
-        }
-    }
-
-    /// Tells who watches what became of a message; `ran` is from when to when, if it came to its turn.
-    /// A failure that no dispatch waits for, or waits for any more, is told to the fault sink.
-    fn report(&self, watch: Watch, outcome: Outcome<P::Fault>, ran: Option<(Instant, Instant)>) {
-        if let Some(place) = watch.probe.and_then(|probe| probe.fan_out) {
-            self.sinks.fan_outs.report(place, ran);
-        }
-        let unheard = match watch.join {
-            Some(join) => {
-                let took = ran.map_or(Duration::ZERO, |(started, ended)| ended - started);
-                let consumer = Arc::clone(&self.name);
-                let row = LaneReport { lane: self.id, consumer, outcome, took };
-                self.sinks.joined.report(join, row).err().map(|row| row.outcome)
-            }
-            None => Some(outcome),
-        };
-        if let Some(Outcome::Failed(fault)) = unheard {
-            self.sinks.fault(&fault);
-        }
     }
 
     /// How long things took here; `None` if nothing is measured.
@@ -446,7 +511,9 @@ impl<P: Protocol> Lane<P> {
     pub(crate) fn stats(&self) -> LaneStats {
         let (depth, critical_peak, paused) = {
             let queue = lock(&self.queue);
-            (queue.backlog.len(), queue.critical_peak, queue.paused)
+            let claimed = queue.claim.as_ref().map_or(0, |claim| claim.len());
+            let unread = queue.reader.as_ref().map_or(0, Reader::len);
+            (claimed + queue.backlog.len() + unread, queue.critical_peak, queue.paused)
         };
         let counts = &self.counts;
         LaneStats {
@@ -466,5 +533,37 @@ impl<P: Protocol> Lane<P> {
             critical_peak,
             paused,
         }
+    }
+}
+
+/// What a lane that is closed has in the ring: duplicates of what must not be lost, and who watches the rest.
+struct Gone<P: Protocol> {
+    critical: Vec<Entry<P>>,
+    others: Vec<Watch>,
+}
+
+impl<P: Protocol> Gone<P> {
+    fn new() -> Self {
+        Self { critical: vec![], others: vec![] }
+    }
+
+    fn add(&mut self, packet: &Packet<P>) {
+        let Packet { ref delivery, class, stream, watch } = *packet;
+        let duplicate = || P::duplicate(&delivery.message, class);
+        match (class == Class::Critical).then(duplicate).flatten() {
+            Some(message) => {
+                let about = About { class, stream, missing: delivery.skipped.missing, watch };
+                self.critical.push(Entry::new(message, about));
+            }
+            None => self.others.push(watch),
+        }
+    }
+}
+
+impl<P: Protocol> Queue<P> {
+    /// Whether it can take from the ring what comes from now on: nothing waits that came before.
+    pub(crate) fn may_enter(&self) -> bool {
+        let claimed = self.reader.as_ref().is_none_or(Reader::is_claimed);
+        self.state == State::Open && !self.paused && !claimed && self.backlog.len() == 0
     }
 }

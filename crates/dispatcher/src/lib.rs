@@ -47,27 +47,38 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! This implementation keeps one bounded queue and one thread a lane, and is meant to be plainly
-//! correct.
+//! Messages lie in a ring, each once, where every consumer reads it in its own time; one that is so far behind
+//! that the publisher would have to wait for it leaves the ring, and has what it has not read beside it, giving
+//! way by class, until it has caught up. A consumer that only [reads](Subscription::borrowing) its messages needs
+//! no duplicate of them. [`Builder::queues`] gives each consumer a queue in place of the ring: plainer, and what
+//! the ring is compared with.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod backlog;
 mod builder;
 mod cancel;
 mod clock;
 mod contain;
+mod deliver;
 mod delivery;
 mod dispatcher;
 mod fan_outs;
 mod fault;
+mod handler;
 mod holes;
 mod joined;
 mod lane;
 mod left;
+mod multicast;
 mod order;
 mod protocol;
 mod report;
+#[expect(
+    unsafe_code,
+    reason = "messages read in place; states and moves are at the top of the file"
+)]
+mod ring;
 mod routes;
 mod shared;
 mod shutdown;

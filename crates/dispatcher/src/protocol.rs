@@ -10,8 +10,9 @@ use std::{fmt, hash::Hash};
 /// Within a stream, market data should be of one class: each class gives way by itself, so that
 /// under pressure a stream of two classes is in order within each only.
 pub trait Protocol: 'static {
-    /// What is dispatched. Dropping one must be all it takes to clean up after it.
-    type Message: Send + 'static;
+    /// What is dispatched. Dropping one must be all it takes to clean up after it. Several consumers may read one
+    /// at the same time.
+    type Message: Send + Sync + 'static;
     /// What routes are keyed by.
     type Key: Copy + Eq + Hash + fmt::Debug + Send + Sync + 'static;
     /// What a consumer's failure says.

@@ -7,7 +7,8 @@ use std::{
 use crate::{
     DeathCause, Delivery, LaneId, Protocol, Route, Stats, Timings, Verdict,
     contain::contain,
-    lane::{Handler, Lane},
+    handler::Handler,
+    lane::Lane,
     shared::Shared,
     sync::lock,
     topology::{Routed, Topology},
@@ -89,7 +90,7 @@ impl<P: Protocol> Routes<P> {
         });
         over.into_iter().for_each(Worker::join);
         if let Err(refused) = opened {
-            lane.drop_handler();
+            lane.drop_runner();
             return Err(refused);
         }
         tracing::debug!(consumer = &*lane.name, %id, "lane opened");
@@ -211,7 +212,7 @@ impl<P: Protocol> Routes<P> {
             late: counts.late.get(),
             gaps: counts.gaps.get(),
             missing: counts.missing.get(),
-            duplicates_failed: counts.duplicates_failed.get(),
+            duplicates_failed: self.shared.sinks.duplicates_failed.get(),
             dead_letters: self.shared.sinks.dead_letters.get(),
             version: topology.version,
             lanes: topology.lanes.iter().map(|routed| routed.lane.stats()).collect(),
@@ -277,7 +278,26 @@ impl<P: Protocol> Subscription<P> {
         Self {
             name: name.into(),
             routes: vec![],
-            handler: Box::new(move |delivery| handler(delivery).into()),
+            handler: Handler::Owning(Box::new(move |delivery| handler(delivery).into())),
+            current_state: false,
+            capacity: None,
+        }
+    }
+
+    /// A consumer whose handler reads each message where it is, and so needs no duplicate: the faster way for
+    /// who does not keep messages. It returns `()`, a `Result<(), P::Fault>` or a [`Verdict`] without a message; a
+    /// critical message that it fails on, or panics over, goes to the dead-letter sink.
+    pub fn borrowing<V>(
+        name: impl Into<String>,
+        mut handler: impl FnMut(&Delivery<P::Message>) -> V + Send + 'static,
+    ) -> Self
+    where
+        V: Into<Verdict<(), P::Fault>>,
+    {
+        Self {
+            name: name.into(),
+            routes: vec![],
+            handler: Handler::Borrowing(Box::new(move |delivery| handler(delivery).into())),
             current_state: false,
             capacity: None,
         }

@@ -7,9 +7,9 @@ use arc_swap::ArcSwap;
 use meltica_stats::SharedCounter;
 
 use crate::{
-    Cancel, DeadLetter, DeathCause, Fault, Protocol, contain::contain, fan_outs::FanOuts,
-    joined::Joined, left::Left, stats::PublisherCounts, sync::lock, topology::Topology,
-    worker::Worker,
+    Cancel, Class, DeadLetter, DeathCause, Fault, Protocol, contain::contain, fan_outs::FanOuts,
+    handler::Packet, joined::Joined, left::Left, ring::Ring, stats::PublisherCounts, sync::lock,
+    topology::Topology, worker::Worker,
 };
 
 pub(crate) type FaultSink<F> = Box<dyn Fn(&Fault<F>) + Send + Sync>;
@@ -22,6 +22,8 @@ pub(crate) struct Shared<P: Protocol> {
     pub(crate) threaded: bool,
     pub(crate) lane_capacity: usize,
     pub(crate) keeps_state: bool,
+    /// Unless each lane has a queue of its own.
+    pub(crate) ring: Option<Arc<Ring<Packet<P>>>>,
     /// One message in so many is measured; zero is none.
     pub(crate) time_one_in: u32,
     pub(crate) topology: Arc<ArcSwap<Topology<P>>>,
@@ -44,6 +46,7 @@ pub(crate) struct Sinks<P: Protocol> {
     pub(crate) joined: Joined<P::Fault>,
     pub(crate) fan_outs: FanOuts,
     pub(crate) dead_letters: SharedCounter,
+    pub(crate) duplicates_failed: SharedCounter,
 }
 
 impl<P: Protocol> Sinks<P> {
@@ -60,6 +63,16 @@ impl<P: Protocol> Sinks<P> {
                 cause = ?fault.cause,
                 "a consumer failed"
             ),
+        }
+    }
+
+    /// There was nothing to duplicate a message with.
+    #[cold]
+    pub(crate) fn without_duplicate(&self, message: &P::Message, class: Class) {
+        self.duplicates_failed.add(1);
+        if class == Class::Critical {
+            let trace = P::trace(message);
+            tracing::error!(trace, "a critical message has no duplicate");
         }
     }
 

@@ -100,7 +100,6 @@ pub(crate) struct PublisherCounts {
     pub(crate) late: Counter,
     pub(crate) gaps: Counter,
     pub(crate) missing: Counter,
-    pub(crate) duplicates_failed: Counter,
 }
 
 /// Written under the lane's locks, except where a message is refused after closing.

@@ -11,6 +11,7 @@ use crossbeam_channel::{Receiver, TryRecvError, bounded};
 use crate::{
     Cancel, Protocol,
     lane::{Lane, Next},
+    ring::MOST_CLAIMED,
 };
 
 /// How often a worker that finds nothing gives its core away before it goes to sleep. Waking it
@@ -70,12 +71,12 @@ fn serve<P: Protocol>(lane: &Lane<P>, name: &Arc<str>, cancel: &Cancel) {
             continue;
         }
         yields = 0;
-        match lane.next_asleep(|| cancel.is_cancelled()) {
-            Next::Run(entry) => lane.run(entry, name),
+        match lane.next_asleep(MOST_CLAIMED, || cancel.is_cancelled()) {
+            Next::Run(job) => lane.run(job, name, cancel),
             Next::Idle | Next::End => break,
         }
     }
-    lane.drop_handler();
+    lane.drop_runner();
 }
 
 thread_local! {

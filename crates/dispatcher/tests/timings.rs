@@ -148,6 +148,7 @@ fn what_is_dropped_for_lack_of_a_duplicate_is_told_apart() {
     let mut poor = message(1, Class::Sequential, 1);
     poor.pool_is_empty = true;
     dispatcher.publish(poor, Instant::now()).unwrap();
+    run_all(&mut dispatcher);
     let stats = dispatcher.stats();
     assert!(stats.lanes.iter().all(|lane| (lane.dropped, lane.without_duplicate) == (1, 1)));
 }

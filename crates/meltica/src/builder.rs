@@ -103,6 +103,12 @@ impl Builder {
         self
     }
 
+    /// Gives each consumer a queue and a thread of its own in place of the dispatcher's ring: plainer, and slower.
+    pub fn queues(mut self) -> Self {
+        self.dispatcher = self.dispatcher.queues();
+        self
+    }
+
     /// How long a dense stream waits for a missing message. By default 150 ms.
     pub fn gap_wait(mut self, wait: Duration) -> Self {
         self.dispatcher = self.dispatcher.gap_wait(wait);

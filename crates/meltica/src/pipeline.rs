@@ -186,24 +186,36 @@ impl Pipeline {
         let newcomer = self.consumers.meet(&consumer);
         let name = consumer.id().to_string();
         let follow = self.follow;
-        let mut invoke = move |delivery: Delivery| {
-            if !follow.follows(delivery.header().trace) {
-                return consumer.invoke(delivery);
-            }
-            let (header, skipped) = (*delivery.header(), delivery.skipped);
-            let outcome = consumer.invoke(delivery);
-            followed(&header, skipped, consumer.id(), &outcome);
-            outcome
+        let mut subscription = if consumer.borrows() {
+            Subscription::borrowing(name, move |delivery: &Delivery| {
+                let outcome = consumer.invoke_borrowed(delivery);
+                if follow.follows(delivery.header().trace) {
+                    followed(delivery.header(), delivery.skipped, consumer.id(), &outcome);
+                }
+                match outcome {
+                    Outcome::Handled => Verdict::Handled,
+                    Outcome::Filtered(()) => Verdict::Filtered,
+                    Outcome::Failed { fault, .. } => Verdict::Failed { fault, message: None },
+                    Outcome::Refused(()) => Verdict::Refused(()),
+                }
+            })
+        } else {
+            Subscription::new(name, move |delivery: Delivery| {
+                let (header, skipped) = (*delivery.header(), delivery.skipped);
+                let outcome = consumer.invoke(delivery);
+                if follow.follows(header.trace) {
+                    followed(&header, skipped, consumer.id(), &outcome);
+                }
+                match outcome {
+                    Outcome::Handled => Verdict::Handled,
+                    Outcome::Filtered(_) => Verdict::Filtered,
+                    Outcome::Failed { fault, message } => {
+                        Verdict::Failed { fault, message: message.map(Delivery::into_message) }
+                    }
+                    Outcome::Refused(delivery) => Verdict::Refused(delivery.into_message()),
+                }
+            })
         };
-        let handler = move |delivery: Delivery| match invoke(delivery) {
-            Outcome::Handled => Verdict::Handled,
-            Outcome::Filtered(_) => Verdict::Filtered,
-            Outcome::Failed { fault, message } => {
-                Verdict::Failed { fault, message: message.map(Delivery::into_message) }
-            }
-            Outcome::Refused(delivery) => Verdict::Refused(delivery.into_message()),
-        };
-        let mut subscription = Subscription::new(name, handler);
         for select in selections {
             subscription = subscription.to(select.into());
         }
@@ -435,7 +447,7 @@ impl Pipeline {
 }
 
 /// What a followed message met with at a consumer.
-fn followed(header: &Header, skipped: Skipped, consumer: &str, outcome: &Outcome<Delivery>) {
+fn followed<M>(header: &Header, skipped: Skipped, consumer: &str, outcome: &Outcome<M>) {
     let outcome = match outcome {
         Outcome::Handled => "handled",
         Outcome::Filtered(_) => "filtered",

@@ -49,7 +49,7 @@ impl Pools {
 /// How many objects each pool has. The defaults suffice for every lane to be full at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolSizes {
-    /// Of 128 bytes. Each lane can hold twice its capacity.
+    /// Of 128 bytes. Each lane can hold twice its capacity, and the ring as many as a lane.
     pub events: usize,
     /// Of two sides of `book_levels`. More are taken from the heap, and counted.
     pub books: usize,
@@ -82,9 +82,10 @@ impl PoolSizes {
         Self { events: self.events.saturating_add(rule.holds()), ..self }
     }
 
-    /// Full lanes, one message in each handler, and one on its way.
+    /// Full lanes, one message in each handler, a full ring, and one on its way.
     pub(crate) fn least_events(consumers: usize, lane_capacity: usize) -> usize {
         let full = lane_capacity.saturating_mul(2).saturating_add(1);
-        full.saturating_mul(consumers.max(1)).saturating_add(1)
+        let lanes = full.saturating_mul(consumers.max(1));
+        lanes.saturating_add(lane_capacity.min(1_024)).saturating_add(1)
     }
 }

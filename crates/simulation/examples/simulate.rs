@@ -15,6 +15,9 @@ struct Cli {
     /// The first of them.
     #[arg(long, default_value_t = 0)]
     from: u64,
+    /// Give each consumer a queue in place of the dispatcher's ring.
+    #[arg(long)]
+    queues: bool,
     /// Run this one alone, and show its steps.
     #[arg(long)]
     seed: Option<u64>,
@@ -26,17 +29,22 @@ struct Cli {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     match cli.seed {
-        Some(seed) => replay(seed, cli.steps),
-        None => many(cli.from, cli.seeds),
+        Some(seed) => replay(seed, cli.queues, cli.steps),
+        None => many(cli.from, cli.seeds, cli.queues),
     }
 }
 
-fn many(from: u64, seeds: u64) -> ExitCode {
+fn plan(seed: u64, queues: bool) -> Plan {
+    let plan = Plan::new(seed);
+    if queues { plan.with_queues() } else { plan }
+}
+
+fn many(from: u64, seeds: u64, queues: bool) -> ExitCode {
     let start = Instant::now();
     let mut all = Tally::default();
     let mut steps = 0;
     for (count, seed) in (from..from.saturating_add(seeds)).enumerate() {
-        let plan = Plan::new(seed);
+        let plan = plan(seed, queues);
         let every: Vec<usize> = (0..plan.len()).collect();
         match run(&plan, &every) {
             Ok(tally) => all.add(&tally),
@@ -45,7 +53,9 @@ fn many(from: u64, seeds: u64) -> ExitCode {
                 eprintln!("seed {seed} fails: {failure}");
                 tell(&plan, &steps);
                 let list: Vec<_> = steps.iter().map(usize::to_string).collect();
-                eprintln!("replay: cargo xtask simulate --seed {seed} --steps {}", list.join(","));
+                let how = if queues { " --queues" } else { "" };
+                let list = list.join(",");
+                eprintln!("replay: cargo xtask simulate{how} --seed {seed} --steps {list}");
                 return ExitCode::FAILURE;
             }
         }
@@ -59,8 +69,8 @@ fn many(from: u64, seeds: u64) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn replay(seed: u64, steps: Option<Vec<usize>>) -> ExitCode {
-    let plan = Plan::new(seed);
+fn replay(seed: u64, queues: bool, steps: Option<Vec<usize>>) -> ExitCode {
+    let plan = plan(seed, queues);
     let steps = steps.unwrap_or_else(|| (0..plan.len()).collect());
     if let Some(beyond) = steps.iter().find(|step| **step >= plan.len()) {
         eprintln!("seed {seed} has {} steps, and no step {beyond}", plan.len());

@@ -115,6 +115,10 @@ impl Model {
 
     pub(crate) fn set_hoard(&mut self, hoard: Hoard) {
         self.hoard = hoard;
+        // Duplicates are made when a consumer's turn comes.
+        for lane in &mut self.lanes {
+            lane.may_go_without(|body| may_miss(body, hoard));
+        }
     }
 
     /// Whether obeying what was sent gives messages back to their pools.

@@ -22,6 +22,8 @@ pub struct Plan {
 /// How the pipeline is built.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
+    /// Whether consumers have queues in place of the ring.
+    pub(crate) queues: bool,
     pub(crate) lane_capacity: usize,
     pub(crate) keeps_state: bool,
     pub(crate) gap_capacity: usize,
@@ -270,6 +272,13 @@ impl Plan {
         Self { settings, steps, end: ends[rng.usize(..ends.len())] }
     }
 
+    /// The same, with a queue for each consumer in place of the ring.
+    #[must_use]
+    pub fn with_queues(mut self) -> Self {
+        self.settings.queues = true;
+        self
+    }
+
     /// How many steps it has.
     pub fn len(&self) -> usize {
         self.steps.len()
@@ -296,6 +305,7 @@ fn settings(rng: &mut Rng, venues: u16) -> Settings {
     let members = rng.usize(1..=4);
     let rules = rng.usize(..3);
     Settings {
+        queues: false,
         lane_capacity: capacities[rng.usize(..capacities.len())],
         keeps_state: rng.bool(),
         gap_capacity: rng.usize(2..=6),

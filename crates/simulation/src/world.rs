@@ -168,6 +168,9 @@ impl World {
                 let row = (TraceId(fault.trace), fault.consumer.to_string());
                 lock(&faults.log).faults.push(row);
             });
+        if settings.queues {
+            builder = builder.queues();
+        }
         for rule in &settings.rules {
             builder = builder.merge(merge_rule(rule));
         }

@@ -1,4 +1,5 @@
-//! The first two thousand seeds; `cargo xtask simulate` runs fifty times as many.
+//! The first two thousand seeds, with the dispatcher's ring and without; `cargo xtask simulate` runs fifty times as
+//! many.
 
 use meltica_simulation::{Plan, Tally, run, shrink};
 
@@ -6,9 +7,18 @@ const SEEDS: u64 = 2_000;
 
 #[test]
 fn fr_011_fr_014_fr_015_lm_03_lm_04_lm_05_the_pipeline_does_what_the_plain_model_says() {
+    all_seeds(Plan::new, "");
+}
+
+#[test]
+fn so_it_does_with_queues_in_place_of_the_ring() {
+    all_seeds(|seed| Plan::new(seed).with_queues(), " --queues");
+}
+
+fn all_seeds(plan: impl Fn(u64) -> Plan, how: &str) {
     let mut all = Tally::default();
     for seed in 0..SEEDS {
-        let plan = Plan::new(seed);
+        let plan = plan(seed);
         let steps: Vec<_> = (0..plan.len()).collect();
         match run(&plan, &steps) {
             Ok(tally) => all.add(&tally),
@@ -16,7 +26,7 @@ fn fr_011_fr_014_fr_015_lm_03_lm_04_lm_05_the_pipeline_does_what_the_plain_model
                 let (steps, failure) = shrink(&plan, failure);
                 let list: Vec<_> = steps.iter().map(usize::to_string).collect();
                 panic!(
-                    "seed {seed} fails {failure}\n{}replay: cargo xtask simulate --seed {seed} \
+                    "seed {seed} fails {failure}\n{}replay: cargo xtask simulate{how} --seed {seed} \
                      --steps {}",
                     plan.describe(&steps),
                     list.join(",")

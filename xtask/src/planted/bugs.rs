@@ -21,20 +21,17 @@ pub(crate) const BUGS: &[Bug] = &[
     Bug {
         name: "panic-loses-the-message",
         what: "a critical message that a handler failed on does not reach the dead-letter sink",
-        file: "crates/consumer/src/consumer.rs",
-        right: "Outcome::Failed { fault: self.fault(trace, failure), message }",
-        wrong: "Outcome::Failed {
-                fault: self.fault(trace, failure),
-                message: if PLANTED { None } else { message },
-            }",
+        file: "crates/dispatcher/src/deliver.rs",
+        right: "let cause = cause.filter(|_| class == Class::Critical);",
+        wrong: "let cause = cause.filter(|_| class == Class::Critical && !PLANTED);",
     },
     Bug {
         name: "panic-loses-the-next",
         what: "a failure costs the lane its next message",
-        file: "crates/dispatcher/src/lane.rs",
+        file: "crates/dispatcher/src/deliver.rs",
         right: "        self.report(watch, outcome, ran);\n        drop(rest);",
         wrong: "        if matches!(outcome, Outcome::Failed(_)) && PLANTED {
-            drop(lock(&self.queue).backlog.pop());
+            drop(self.lock().backlog.pop());
         }
         self.report(watch, outcome, ran);
         drop(rest);",
@@ -70,11 +67,11 @@ pub(crate) const BUGS: &[Bug] = &[
         name: "displaced-leaks",
         what: "a trade that has to go does not go home",
         file: "crates/dispatcher/src/lane.rs",
-        right: "        drop(displaced);\n",
+        right: "        drop(given_way.message);\n",
         wrong: "        if PLANTED {
-            std::mem::forget(displaced);
+            std::mem::forget(given_way.message);
         } else {
-            drop(displaced);
+            drop(given_way.message);
         }\n",
     },
     Bug {
@@ -172,10 +169,8 @@ pub(crate) const BUGS: &[Bug] = &[
         name: "whole-for-ever",
         what: "who had to start again from the whole gets nothing else any more",
         file: "crates/dispatcher/src/dispatcher.rs",
-        right: "            behind.remove(&place);",
-        wrong: "            if !PLANTED {
-                behind.remove(&place);
-            }",
+        right: "                        for index in due.iter() {",
+        wrong: "                        for index in due.iter().filter(|_| !PLANTED) {",
     },
     Bug {
         name: "takes-a-stream-anew-in-parts",
@@ -292,8 +287,38 @@ pub(crate) const BUGS: &[Bug] = &[
         name: "runs-while-paused",
         what: "a paused consumer is run",
         file: "crates/dispatcher/src/lane.rs",
-        right: "let next = if queue.paused { None }",
-        wrong: "let next = if queue.paused && !PLANTED { None }",
+        right: "let job = if queue.paused { None }",
+        wrong: "let job = if queue.paused && !PLANTED { None }",
+    },
+    Bug {
+        name: "enters-over-its-backlog",
+        what: "a lane takes new messages from the ring while older ones are in its backlog",
+        file: "crates/dispatcher/src/lane.rs",
+        right: "!self.paused && !claimed && self.backlog.len() == 0",
+        wrong: "!self.paused && !claimed && (self.backlog.len() == 0 || PLANTED)",
+    },
+    Bug {
+        name: "leaves-the-ring-without",
+        what: "what a lane has unread is lost when it leaves the ring",
+        file: "crates/dispatcher/src/multicast.rs",
+        right: "                Some(message) => lane.add(queue, message, about),",
+        wrong: "                Some(_) if PLANTED && about.class == Class::Critical => lane.lose(queue, &about),
+                Some(message) => lane.add(queue, message, about),",
+    },
+    Bug {
+        name: "filtered-untold",
+        what: "what was filtered is not told with the next of its stream",
+        file: "crates/dispatcher/src/deliver.rs",
+        right: "if is_filtered && class != Class::Critical {",
+        wrong: "if is_filtered && class != Class::Critical && !PLANTED {",
+    },
+    Bug {
+        name: "gap-untold-in-the-ring",
+        what: "what never came is not told by way of the ring",
+        file: "crates/dispatcher/src/multicast.rs",
+        right: "let skipped = Skipped { missing, ..Skipped::default() };",
+        wrong: "let missing = if PLANTED { 0 } else { missing };
+        let skipped = Skipped { missing, ..Skipped::default() };",
     },
     Bug {
         name: "late-partials-count",

@@ -306,37 +306,41 @@ impl Run {
     }
 
     /// Critical messages never give way: more than so many would only heap up.
-    fn wait_for_critical(&self) -> Result<(), SoakError> {
-        let Pools { executions, controls, .. } = &self.pools;
-        let out = || executions.stats().outstanding() + controls.stats().outstanding();
-        wait_until(self.critical, out)
+    fn wait_for_critical(&mut self) -> Result<(), SoakError> {
+        self.wait_until(self.critical, |Pools { executions, controls, .. }| {
+            executions.stats().outstanding() + controls.stats().outstanding()
+        })
     }
 
-    fn let_them_keep_up(&self) -> Result<(), SoakError> {
+    fn let_them_keep_up(&mut self) -> Result<(), SoakError> {
         // The last quote of every stream is kept.
         let kept = INSTRUMENTS_OF_VENUES as u64;
-        wait_until(self.behind, || self.pools.events.stats().outstanding().saturating_sub(kept))
+        self.wait_until(self.behind, |pools| {
+            pools.events.stats().outstanding().saturating_sub(kept)
+        })
     }
-}
 
-/// Waits while more than so many messages are out. The core is given away meanwhile: consumers are
-/// through before a sleep would be over.
-fn wait_until(most: u64, out: impl Fn() -> u64) -> Result<(), SoakError> {
-    let mut last = out();
-    if last <= most {
-        return Ok(());
-    }
-    let mut since = Instant::now();
-    while last > most / 2 {
-        thread::yield_now();
-        let now = out();
-        if now != last {
-            (last, since) = (now, Instant::now());
-        } else if since.elapsed() > STANDSTILL {
-            return Err(SoakError::Standstill(last));
+    /// Waits while more than so many messages are out. The core is given away meanwhile: consumers are
+    /// through before a sleep would be over.
+    fn wait_until(&mut self, most: u64, out: impl Fn(&Pools) -> u64) -> Result<(), SoakError> {
+        let mut last = out(&self.pools);
+        if last <= most {
+            return Ok(());
         }
+        let mut since = Instant::now();
+        while last > most / 2 {
+            thread::yield_now();
+            // What everybody has read goes home when another takes its place, or now.
+            self.pipeline.poll(Instant::now());
+            let now = out(&self.pools);
+            if now != last {
+                (last, since) = (now, Instant::now());
+            } else if since.elapsed() > STANDSTILL {
+                return Err(SoakError::Standstill(last));
+            }
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// Tells now and then how far the run is.

@@ -235,6 +235,11 @@ impl Lane {
         self.critical.len() + 2 * self.capacity + self.streams.len()
     }
 
+    /// From now on there may be nothing to duplicate these with when its turn comes.
+    pub(crate) fn may_go_without(&mut self, are: impl Fn(&Body) -> bool) {
+        self.each_waiting(|item| item.may_go |= are(&item.body));
+    }
+
     /// Its gate moves.
     pub(crate) fn set_gate(&mut self, version: u64) {
         self.gate = version;

@@ -1,0 +1,339 @@
+//! How a message comes to its consumer: the handler runs here and now, isolated, and what became of it is told.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    Cancel, Cause, Class, DeathCause, Delivery, Fault, LaneReport, Outcome, Protocol, Skipped,
+    Verdict,
+    backlog::Entry,
+    clock,
+    contain::{contain, message_of},
+    fan_outs::nanos,
+    handler::{Handler, Packet, Runner},
+    lane::Lane,
+    ring::Claim,
+    sync::lock,
+    watch::Watch,
+    worker::Inside,
+};
+
+/// A message that a handler is to have.
+enum Given<'a, P: Protocol> {
+    /// Its own.
+    Own(P::Message),
+    /// In the ring, where others read it too.
+    Lent(&'a Delivery<P::Message>),
+}
+
+/// What is known of it beside.
+struct Of<K> {
+    class: Class,
+    stream: K,
+    skipped: Skipped,
+    watch: Watch,
+}
+
+/// What a handler made of it; what is left of it, if it is dead; and what is left to be dropped.
+struct Made<P: Protocol> {
+    outcome: Outcome<P::Fault>,
+    letter: Option<(P::Message, DeathCause)>,
+    rest: Option<P::Message>,
+}
+
+impl<P: Protocol> Lane<P> {
+    /// Delivers one message. Nothing that the handler, the message or a sink does leaves this call.
+    pub(crate) fn deliver(&self, entry: Entry<P>, worker: &Arc<str>) {
+        contain(format_args!("a message or fault of `{}`", self.name), || {
+            let mut runner = lock(&self.runner);
+            let runner =
+                runner.as_mut().expect("whoever takes an entry sees to the runner afterwards");
+            let Entry { message, class, stream, skipped, watch, .. } = entry;
+            let _inside = Inside::enter();
+            self.give(runner, Given::Own(message), Of { class, stream, skipped, watch }, worker);
+        });
+    }
+
+    /// Delivers what was claimed, message by message, until the lane is to rest: then at least one, as with a message
+    /// from the backlog. Critical messages are claimed alone, so none of them is ever left.
+    pub(crate) fn deliver_claimed(
+        &self,
+        claim: &mut Claim<Packet<P>>,
+        tales: Vec<(P::Key, Skipped)>,
+        worker: &Arc<str>,
+        cancel: &Cancel,
+    ) {
+        let mut runner = lock(&self.runner);
+        let runner = runner.as_mut().expect("whoever claims sees to the runner afterwards");
+        tales.into_iter().for_each(|(stream, skipped)| runner.tell(stream, skipped));
+        let _inside = Inside::enter();
+        while !claim.is_empty() {
+            let done = contain(format_args!("a message or fault of `{}`", self.name), || {
+                while !claim.is_empty() {
+                    self.deliver_next(runner, claim, worker);
+                    claim.advance();
+                    if self.is_to_rest() || cancel.is_cancelled() {
+                        return;
+                    }
+                }
+            });
+            match done {
+                Some(()) => return,
+                // It had its turn.
+                None => claim.advance(),
+            }
+        }
+    }
+
+    #[inline]
+    fn deliver_next(
+        &self,
+        runner: &mut Runner<P>,
+        claim: &mut Claim<Packet<P>>,
+        worker: &Arc<str>,
+    ) {
+        if matches!(runner.handler, Handler::Owning(_)) || !runner.untold.is_empty() {
+            if let Some(packet) = claim.take() {
+                let Packet { delivery: Delivery { message, skipped }, class, stream, watch } =
+                    packet;
+                self.give(
+                    runner,
+                    Given::Own(message),
+                    Of { class, stream, skipped, watch },
+                    worker,
+                );
+                return;
+            }
+        }
+        claim.read(|packet| {
+            let Packet { class, stream, watch, ref delivery } = *packet;
+            let skipped = delivery.skipped;
+            self.give(runner, Given::Lent(delivery), Of { class, stream, skipped, watch }, worker);
+        });
+    }
+
+    #[inline]
+    fn give(&self, runner: &mut Runner<P>, given: Given<'_, P>, of: Of<P::Key>, worker: &Arc<str>) {
+        let Of { class, stream, mut skipped, watch } = of;
+        let is_own_tale = runner.take_untold(&stream).map(|untold| skipped.add(untold)).is_some();
+        // Who has something of its own to be told needs a message of its own.
+        let given = match given {
+            Given::Lent(delivery)
+                if is_own_tale || matches!(runner.handler, Handler::Owning(_)) =>
+            {
+                match P::duplicate(&delivery.message, class) {
+                    Some(message) => Given::Own(message),
+                    None => {
+                        self.go_without(runner, delivery, Of { class, stream, skipped, watch });
+                        return;
+                    }
+                }
+            }
+            given => given,
+        };
+        // Asked before the message is the handler's.
+        let hole = self.holes.as_ref().filter(|_| class == Class::Conflatable);
+        let hole = hole.map(|holes| {
+            let message = match &given {
+                Given::Own(message) => message,
+                Given::Lent(delivery) => &delivery.message,
+            };
+            (holes, P::starts_state(message))
+        });
+        let started = watch.is_watched().then(clock::now);
+        let made = match (&mut runner.handler, given) {
+            (Handler::Borrowing(handler), Given::Lent(delivery)) => {
+                let verdict = catch_unwind(AssertUnwindSafe(|| handler(delivery)));
+                self.lent(delivery, class, verdict, worker)
+            }
+            (Handler::Borrowing(handler), Given::Own(message)) => {
+                let delivery = Delivery { message, skipped };
+                let verdict = catch_unwind(AssertUnwindSafe(|| handler(&delivery)));
+                self.kept(delivery.message, class, verdict, worker)
+            }
+            (Handler::Owning(handler), Given::Own(message)) => {
+                self.handed_over(handler, message, class, skipped, worker)
+            }
+            (Handler::Owning(_), Given::Lent(_)) => unreachable!("it was duplicated above"),
+        };
+        self.counts.delivered.add(1);
+        let Made { outcome, letter, rest } = made;
+        let ran = started.map(|started| (started, clock::now()));
+        self.time(watch, &outcome, ran);
+        let is_filtered = matches!(outcome, Outcome::Filtered);
+        if let Some((holes, is_whole)) = hole {
+            holes.note(stream, is_filtered, is_whole);
+        }
+        if is_filtered && class != Class::Critical {
+            runner.has_not_told(stream, skipped);
+        }
+        // Whatever is dropped may panic: first what must not be lost, then whoever waits.
+        if let Some((message, cause)) = letter {
+            self.sinks.dead_letter(message, &self.name, cause);
+        }
+        self.report(watch, outcome, ran);
+        drop(rest);
+    }
+
+    /// There was nothing to duplicate the message with.
+    #[cold]
+    fn go_without(&self, runner: &mut Runner<P>, delivery: &Delivery<P::Message>, of: Of<P::Key>) {
+        let Of { class, stream, skipped, watch } = of;
+        self.counts.dropped.add(1);
+        self.counts.without_duplicate.add(1);
+        self.sinks.without_duplicate(&delivery.message, class);
+        runner.has_not_told(stream, skipped);
+        if let Some(holes) = self.holes.as_ref().filter(|_| class == Class::Conflatable) {
+            holes.lose(stream);
+        }
+        self.report(watch, Outcome::Dropped, None);
+    }
+
+    /// The handler has read a message that is others' too.
+    #[inline]
+    fn lent(
+        &self,
+        delivery: &Delivery<P::Message>,
+        class: Class,
+        verdict: std::thread::Result<Verdict<(), P::Fault>>,
+        worker: &Arc<str>,
+    ) -> Made<P> {
+        if matches!(verdict, Ok(Verdict::Handled)) {
+            return Made { outcome: Outcome::Handled, letter: None, rest: None };
+        }
+        let (outcome, cause) = self.judge(P::trace(&delivery.message), verdict, worker);
+        let cause = cause.filter(|_| class == Class::Critical);
+        let letter = cause.and_then(|cause| Some((P::duplicate(&delivery.message, class)?, cause)));
+        Made { outcome, letter, rest: None }
+    }
+
+    /// The handler has read a message that is this lane's.
+    fn kept(
+        &self,
+        message: P::Message,
+        class: Class,
+        verdict: std::thread::Result<Verdict<(), P::Fault>>,
+        worker: &Arc<str>,
+    ) -> Made<P> {
+        let (outcome, cause) = self.judge(P::trace(&message), verdict, worker);
+        match cause {
+            Some(cause) if class == Class::Critical => {
+                Made { outcome, letter: Some((message, cause)), rest: None }
+            }
+            _ => Made { outcome, letter: None, rest: Some(message) },
+        }
+    }
+
+    /// The handler is given the message.
+    fn handed_over(
+        &self,
+        handler: &mut dyn FnMut(Delivery<P::Message>) -> Verdict<P::Message, P::Fault>,
+        message: P::Message,
+        class: Class,
+        skipped: Skipped,
+        worker: &Arc<str>,
+    ) -> Made<P> {
+        let trace = P::trace(&message);
+        let mut back = None;
+        let verdict =
+            catch_unwind(AssertUnwindSafe(|| match handler(Delivery { message, skipped }) {
+                Verdict::Handled => Verdict::Handled,
+                Verdict::Filtered => Verdict::Filtered,
+                Verdict::Failed { fault, message } => {
+                    back = message;
+                    Verdict::Failed { fault, message: None }
+                }
+                Verdict::Refused(message) => {
+                    back = Some(message);
+                    Verdict::Refused(())
+                }
+            }));
+        let (outcome, cause) = self.judge(trace, verdict, worker);
+        match (back, cause) {
+            (Some(message), Some(cause)) if class == Class::Critical => {
+                Made { outcome, letter: Some((message, cause)), rest: None }
+            }
+            (rest, _) => Made { outcome, letter: None, rest },
+        }
+    }
+
+    /// What became of a message, counted; and why it is dead, if it is.
+    fn judge(
+        &self,
+        trace: u64,
+        verdict: std::thread::Result<Verdict<(), P::Fault>>,
+        worker: &Arc<str>,
+    ) -> (Outcome<P::Fault>, Option<DeathCause>) {
+        let fault = |cause| {
+            self.counts.failed.add(1);
+            Outcome::Failed(Fault {
+                trace,
+                lane: self.id,
+                consumer: Arc::clone(&self.name),
+                worker: Arc::clone(worker),
+                cause,
+            })
+        };
+        match verdict {
+            Ok(Verdict::Handled) => (Outcome::Handled, None),
+            Ok(Verdict::Filtered) => {
+                self.counts.filtered.add(1);
+                (Outcome::Filtered, None)
+            }
+            Ok(Verdict::Failed { fault: cause, .. }) => {
+                (fault(Cause::Failed(cause)), Some(DeathCause::Failed))
+            }
+            Ok(Verdict::Refused(())) => {
+                self.counts.refused.add(1);
+                (Outcome::Refused, Some(DeathCause::Refused))
+            }
+            Err(payload) => {
+                self.counts.panicked.add(1);
+                (fault(Cause::Panicked(message_of(payload))), Some(DeathCause::Failed))
+            }
+        }
+    }
+
+    /// Notes how long it took. For whoever runs the lane.
+    fn time(&self, watch: Watch, outcome: &Outcome<P::Fault>, ran: Option<(Instant, Instant)>) {
+        let (Some(times), Some(probe), Some((started, ended))) = (&self.times, watch.probe, ran)
+        else {
+            return;
+        };
+        let waited = nanos(started.saturating_duration_since(probe.at));
+        times.waited_ns.record(waited);
+        self.sinks.fan_outs.reach_ns.record(waited);
+        if matches!(outcome, Outcome::Handled | Outcome::Failed(_)) {
+            times.took_ns.record(nanos(ended - started));
+        }
+    }
+
+    /// Tells who watches what became of a message; `ran` is from when to when, if it came to its turn.
+    /// A failure that no dispatch waits for, or waits for any more, is told to the fault sink.
+    #[inline]
+    pub(crate) fn report(
+        &self,
+        watch: Watch,
+        outcome: Outcome<P::Fault>,
+        ran: Option<(Instant, Instant)>,
+    ) {
+        if let Some(place) = watch.probe.and_then(|probe| probe.fan_out) {
+            self.sinks.fan_outs.report(place, ran);
+        }
+        let unheard = match watch.join {
+            Some(join) => {
+                let took = ran.map_or(Duration::ZERO, |(started, ended)| ended - started);
+                let consumer = Arc::clone(&self.name);
+                let row = LaneReport { lane: self.id, consumer, outcome, took };
+                self.sinks.joined.report(join, row).err().map(|row| row.outcome)
+            }
+            None => Some(outcome),
+        };
+        if let Some(Outcome::Failed(fault)) = unheard {
+            self.sinks.fault(&fault);
+        }
+    }
+}
