@@ -3,7 +3,10 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{
+            AtomicU64,
+            Ordering::{Acquire, Relaxed, Release},
+        },
     },
     thread,
     time::{Duration, Instant},
@@ -36,8 +39,9 @@ impl<const WORDS: usize> Default for Payload<WORDS> {
 
 pub(crate) struct Contender<const WORDS: usize> {
     pub(crate) name: &'static str,
-    /// Hands so many messages to so many consumers; answers the sum of what they read.
-    pub(crate) round: fn(usize, u64) -> u64,
+    /// Hands so many messages to so many consumers; answers the sum of what they read, and how long that took from the
+    /// first message on.
+    pub(crate) round: fn(usize, u64) -> (u64, Duration),
 }
 
 /// The dispatcher comes first: the others are compared with it.
@@ -45,7 +49,10 @@ pub(crate) struct Contender<const WORDS: usize> {
 pub(crate) fn CONTENDERS<const WORDS: usize>() -> Vec<Contender<WORDS>> {
     let row = |name, round| Contender { name, round };
     vec![
-        row("meltica-dispatcher", dispatcher::<WORDS>),
+        row("meltica-dispatcher", lent::<WORDS>),
+        row("meltica-dispatcher, in batches", batches::<WORDS>),
+        row("meltica-dispatcher, owned duplicates", owned::<WORDS>),
+        row("meltica-dispatcher, queues", queued::<WORDS>),
         row("crossbeam-channel, a `Box` each", crossbeam_box::<WORDS>),
         row("crossbeam-channel, an `Arc`", crossbeam_arc::<WORDS>),
         row("crossbeam-channel, in place", crossbeam_in_place::<WORDS>),
@@ -88,47 +95,108 @@ impl<const WORDS: usize> Protocol for Leases<WORDS> {
     }
 }
 
-fn dispatcher<const WORDS: usize>(consumers: usize, events: u64) -> u64 {
-    let done: Arc<[AtomicU64]> = (0..consumers).map(|_| AtomicU64::new(0)).collect();
-    let sum = Arc::new(AtomicU64::new(0));
-    let built = Dispatcher::<Leases<WORDS>>::builder().lane_capacity(2 * CAPACITY).build();
-    let mut dispatcher = built.expect("valid settings");
+/// What the dispatcher is asked for.
+#[derive(Clone, Copy)]
+struct How {
+    queues: bool,
+    /// Handlers own their messages.
+    owning: bool,
+    /// Messages are published 64 at a time.
+    batches: bool,
+}
+
+fn batches<const WORDS: usize>(consumers: usize, events: u64) -> (u64, Duration) {
+    let how = How { queues: false, owning: false, batches: true };
+    dispatcher::<WORDS>(consumers, events, how)
+}
+
+fn lent<const WORDS: usize>(consumers: usize, events: u64) -> (u64, Duration) {
+    dispatcher::<WORDS>(consumers, events, How { queues: false, owning: false, batches: false })
+}
+
+fn owned<const WORDS: usize>(consumers: usize, events: u64) -> (u64, Duration) {
+    dispatcher::<WORDS>(consumers, events, How { queues: false, owning: true, batches: false })
+}
+
+fn queued<const WORDS: usize>(consumers: usize, events: u64) -> (u64, Duration) {
+    dispatcher::<WORDS>(consumers, events, How { queues: true, owning: true, batches: false })
+}
+
+fn dispatcher<const WORDS: usize>(consumers: usize, events: u64, how: How) -> (u64, Duration) {
+    let done: Arc<[Done]> = (0..consumers).map(|_| Done::default()).collect();
+    let (sum, ended) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let room = if how.queues { 2 * CAPACITY } else { ASIDE };
+    let mut builder = Dispatcher::<Leases<WORDS>>::builder().lane_capacity(room);
+    if how.queues {
+        builder = builder.queues();
+    }
+    let mut dispatcher = builder.build().expect("valid settings");
     for index in 0..consumers {
-        let (done, sum) = (Arc::clone(&done), Arc::clone(&sum));
-        let mut mine = 0;
-        let handle = move |message: Delivery<Lease<Payload<WORDS>>>| {
+        let (done, sum, ended) = (Arc::clone(&done), Arc::clone(&sum), Arc::clone(&ended));
+        let (mut mine, mut count) = (0, 0);
+        let mut handle = move |message: &Lease<Payload<WORDS>>| {
             mine += message.read();
-            let count = done[index].load(Relaxed) + 1;
+            count += 1;
+            if how.queues {
+                done[index].0.store(count, Relaxed);
+            }
             if count == events {
                 sum.fetch_add(mine, Relaxed);
+                ended.fetch_add(1, Release);
             }
-            done[index].store(count, Relaxed);
         };
-        let subscription = Subscription::new(format!("consumer-{index}"), handle).to(Route::All);
-        dispatcher.routes().subscribe(subscription).expect("a name of its own");
+        let name = format!("consumer-{index}");
+        let subscription = if how.owning {
+            let handle = move |message: Delivery<Lease<Payload<WORDS>>>| handle(&message);
+            Subscription::new(name, handle)
+        } else {
+            Subscription::borrowing(name, move |message: &Delivery<_>| handle(message))
+        };
+        dispatcher.routes().subscribe(subscription.to(Route::All)).expect("a name of its own");
     }
-    let room = (consumers + 1) * (2 * CAPACITY + 1);
+    let room = (consumers + 2) * (room + 1);
     let pool = Pool::new(room, Payload::default, |_: &mut Payload<WORDS>| ());
     let now = Instant::now();
-    for number in 0..events {
-        // Nothing is to be dropped: so the publisher waits as it would for a bounded channel.
-        if number % 64 == 0 && number >= CAPACITY as u64 {
+    let lease = |number| {
+        let mut message = pool.try_lease().expect("large enough");
+        *message = Payload::new(number);
+        message
+    };
+    let batch = if how.batches { 64 } else { events };
+    for first in (0..events).step_by(batch as usize).filter(|_| how.batches) {
+        let messages = (first..events.min(first + batch)).map(lease);
+        assert!(dispatcher.publish_batch(messages, now).is_ok());
+    }
+    for number in (0..events).filter(|_| !how.batches) {
+        // Nothing is to be dropped: so the publisher waits as it would for a bounded channel. The ring does that by
+        // itself, as long as nobody is slow.
+        if how.queues && number % 64 == 0 && number >= CAPACITY as u64 {
             let behind = number - CAPACITY as u64;
-            while done.iter().any(|done| done.load(Relaxed) < behind) {
+            while done.iter().any(|done| done.0.load(Relaxed) < behind) {
                 thread::yield_now();
             }
         }
-        let mut message = pool.try_lease().expect("large enough");
-        *message = Payload::new(number);
-        assert!(dispatcher.publish(message, now).is_ok());
+        assert!(dispatcher.publish(lease(number), now).is_ok());
     }
+    while ended.load(Acquire) < consumers as u64 {
+        thread::yield_now();
+    }
+    let took = now.elapsed();
     assert!(dispatcher.shutdown(Duration::from_secs(60)).is_clean());
-    sum.load(Relaxed)
+    (sum.load(Relaxed), took)
 }
+
+/// Messages that may wait for one consumer beside the ring, should it leave it: nothing is to be dropped.
+const ASIDE: usize = 8_192;
+
+/// How many a consumer has read, on a line of its own.
+#[derive(Default)]
+#[repr(align(128))]
+struct Done(AtomicU64);
 
 macro_rules! channels {
     ($name:ident, $bounded:path, $handle:ident) => {
-        fn $name<const WORDS: usize>(consumers: usize, events: u64) -> u64 {
+        fn $name<const WORDS: usize>(consumers: usize, events: u64) -> (u64, Duration) {
             let (mut senders, mut threads) = (vec![], vec![]);
             for _ in 0..consumers {
                 let (sender, receiver) = $bounded(CAPACITY);
@@ -142,6 +210,7 @@ macro_rules! channels {
                     sum
                 }));
             }
+            let start = Instant::now();
             for number in 0..events {
                 let message = $handle::new(Payload::new(number));
                 for sender in &senders {
@@ -149,7 +218,7 @@ macro_rules! channels {
                 }
             }
             drop(senders);
-            sum(threads)
+            (sum(threads), start.elapsed())
         }
     };
 }
@@ -159,23 +228,24 @@ channels!(crossbeam_arc, crossbeam_channel::bounded, Arc);
 channels!(flume_arc, flume::bounded, Arc);
 channels!(kanal_arc, kanal::bounded, Arc);
 
-fn crossbeam_in_place<const WORDS: usize>(consumers: usize, events: u64) -> u64 {
+fn crossbeam_in_place<const WORDS: usize>(consumers: usize, events: u64) -> (u64, Duration) {
     let (mut senders, mut threads) = (vec![], vec![]);
     for _ in 0..consumers {
         let (sender, receiver) = crossbeam_channel::bounded::<Payload<WORDS>>(CAPACITY);
         senders.push(sender);
         threads.push(consumer(move || receiver.iter().map(|message| message.read()).sum()));
     }
+    let start = Instant::now();
     for number in 0..events {
         for sender in &senders {
             sender.send(Payload::new(number)).expect("consumers are there");
         }
     }
     drop(senders);
-    sum(threads)
+    (sum(threads), start.elapsed())
 }
 
-fn broadcast<const WORDS: usize>(consumers: usize, events: u64) -> u64 {
+fn broadcast<const WORDS: usize>(consumers: usize, events: u64) -> (u64, Duration) {
     let (sender, _) = tokio::sync::broadcast::channel::<Payload<WORDS>>(CAPACITY);
     let threads = (0..consumers).map(|_| {
         let mut receiver = sender.subscribe();
@@ -189,6 +259,7 @@ fn broadcast<const WORDS: usize>(consumers: usize, events: u64) -> u64 {
         })
     });
     let threads = threads.collect();
+    let start = Instant::now();
     for number in 0..events {
         while sender.len() >= CAPACITY {
             thread::yield_now();
@@ -196,22 +267,23 @@ fn broadcast<const WORDS: usize>(consumers: usize, events: u64) -> u64 {
         assert!(sender.send(Payload::new(number)).is_ok());
     }
     drop(sender);
-    sum(threads)
+    (sum(threads), start.elapsed())
 }
 
-fn bus<const WORDS: usize>(consumers: usize, events: u64) -> u64 {
+fn bus<const WORDS: usize>(consumers: usize, events: u64) -> (u64, Duration) {
     let mut bus = bus::Bus::<Payload<WORDS>>::new(CAPACITY);
     let threads = (0..consumers).map(|_| {
         let reader = bus.add_rx();
         consumer(move || reader.into_iter().map(|message| message.read()).sum())
     });
     let threads = threads.collect();
+    let start = Instant::now();
     (0..events).for_each(|number| bus.broadcast(Payload::new(number)));
     drop(bus);
-    sum(threads)
+    (sum(threads), start.elapsed())
 }
 
-fn rings<const WORDS: usize>(consumers: usize, events: u64) -> u64 {
+fn rings<const WORDS: usize>(consumers: usize, events: u64) -> (u64, Duration) {
     let rings = (0..consumers).map(|_| rtrb::RingBuffer::<Payload<WORDS>>::new(CAPACITY));
     let (mut producers, mut readers): (Vec<_>, Vec<_>) = rings.unzip();
     let poller = consumer(move || {
@@ -233,6 +305,7 @@ fn rings<const WORDS: usize>(consumers: usize, events: u64) -> u64 {
             }
         }
     });
+    let start = Instant::now();
     for number in 0..events {
         for producer in &mut producers {
             while producer.push(Payload::new(number)).is_err() {
@@ -241,7 +314,7 @@ fn rings<const WORDS: usize>(consumers: usize, events: u64) -> u64 {
         }
     }
     drop(producers);
-    sum(vec![poller])
+    (sum(vec![poller]), start.elapsed())
 }
 
 /// One thread polls for all. A macro, since the type of a poller cannot be named outside.
@@ -270,17 +343,18 @@ macro_rules! polled {
                 }
             }
         });
+        let start = Instant::now();
         for number in 0..$events {
             while producer.try_publish(|slot| *slot = Payload::new(number)).is_err() {
                 thread::yield_now();
             }
         }
         drop(producer);
-        sum(vec![poller])
+        (sum(vec![poller]), start.elapsed())
     }};
 }
 
-fn pollers<const WORDS: usize>(consumers: usize, events: u64) -> u64 {
+fn pollers<const WORDS: usize>(consumers: usize, events: u64) -> (u64, Duration) {
     let wait = disruptor::BusySpin;
     let builder = disruptor::build_single_producer(CAPACITY, Payload::<WORDS>::default, wait);
     let (first, builder) = builder.new_event_poller();

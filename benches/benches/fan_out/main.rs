@@ -7,7 +7,8 @@
 //! others do none of that. Contenders take turns within a round, and each figure is compared with the
 //! dispatcher's of the same round.
 //!
-//! `cargo bench -p meltica-benches --bench fan_out`; `-- --quick` takes three rounds in place of eleven.
+//! `cargo bench -p meltica-benches --bench fan_out`; `-- --quick` takes three rounds in place of eleven, `-- 10` only the
+//! tables of ten consumers.
 
 mod contenders;
 
@@ -21,7 +22,8 @@ const EVENTS: u64 = 2_000_000;
 fn main() {
     let quick = std::env::args().any(|argument| argument == "--quick");
     let rounds = if quick { 3 } else { 11 };
-    for consumers in [1, 3, 10, 50] {
+    let only: Vec<usize> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
+    for consumers in [1, 3, 10, 50].into_iter().filter(|n| only.is_empty() || only.contains(n)) {
         table::<16>(consumers, rounds);
         table::<96>(consumers, rounds);
     }
@@ -30,14 +32,16 @@ fn main() {
 fn table<const WORDS: usize>(consumers: usize, rounds: usize) {
     let events = EVENTS / (consumers as u64 + 4);
     println!("\n{consumers} consumers, {} bytes, ns per event:\n", size_of::<Payload<WORDS>>());
-    let contenders = CONTENDERS::<WORDS>();
+    // For a profiler: the first so many alone.
+    let first =
+        std::env::args().find_map(|argument| argument.strip_prefix("--first=")?.parse().ok());
+    let mut contenders = CONTENDERS::<WORDS>();
+    contenders.truncate(first.unwrap_or(usize::MAX));
     let nanos = |contender: &Contender<WORDS>| {
-        let start = std::time::Instant::now();
-        let sum = (contender.round)(consumers, events);
-        let nanos = start.elapsed().as_nanos() as f64 / events as f64;
+        let (sum, took) = (contender.round)(consumers, events);
         let all = consumers as u64 * (events * (events - 1) / 2);
         assert_eq!(sum, all, "{} left something out", contender.name);
-        nanos
+        took.as_nanos() as f64 / events as f64
     };
     let mut figures = vec![vec![]; contenders.len()];
     let mut ratios = figures.clone();

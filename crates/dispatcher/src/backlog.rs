@@ -100,6 +100,11 @@ impl<P: Protocol> Backlog<P> {
         self.critical.len() + self.conflatable + self.sequential.len()
     }
 
+    /// Whether so many more can wait before anything gives way; if nothing waits, in any case.
+    pub(crate) fn has_room_for(&self, messages: usize) -> bool {
+        self.len() <= self.capacity.saturating_sub(messages)
+    }
+
     pub(crate) fn critical_len(&self) -> usize {
         self.critical.len()
     }

@@ -3,6 +3,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU64},
     },
+    thread,
     time::Duration,
 };
 
@@ -11,6 +12,7 @@ use meltica_stats::SharedCounter;
 
 use crate::{
     Cancel, DeadLetter, Dispatcher, Fault, Protocol,
+    crew::Crew,
     fan_outs::FanOuts,
     joined::Joined,
     left::Left,
@@ -59,10 +61,11 @@ impl<P: Protocol> Builder<P> {
         self
     }
 
-    /// How many threads serve the lanes. With none, lanes are run by
-    /// [`Dispatcher::run_once`] on the caller's thread. With any number, a consumer that blocks
-    /// never keeps another one waiting: there are as many threads as that takes, up to one a lane.
-    /// By default, as many as it takes.
+    /// How many threads serve the lanes. With none, lanes are run by [`Dispatcher::run_once`] on the caller's thread.
+    /// With any number, a consumer that blocks keeps no other one waiting for long: its thread becomes its own
+    /// after a millisecond or two, and another takes the other consumers, up to one thread a lane. With
+    /// [`queues`](Self::queues), each lane has a thread. By default, one less than there are cores: the publisher has
+    /// one too.
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = Some(workers);
         self
@@ -78,8 +81,8 @@ impl<P: Protocol> Builder<P> {
     /// How many messages the ring holds, rounded up to a power of two: consumers that are no further behind than
     /// that read each message there. One that is leaves the ring, and what it has not read waits for it alone,
     /// giving way beyond its capacity, until it has caught up. A message stays in the ring until another one takes
-    /// its place, or until [`poll`](Dispatcher::poll), so a pool must have as many more. By default 1,024, but no
-    /// more than `lane_capacity`.
+    /// its place, or until [`poll`](Dispatcher::poll), so a pool must have as many more. By default half of
+    /// `lane_capacity`, and no more than 1,024.
     pub fn ring_capacity(mut self, messages: usize) -> Self {
         self.ring = RingSize::Of(messages);
         self
@@ -151,7 +154,7 @@ impl<P: Protocol> Builder<P> {
             RingSize::None => None,
             RingSize::Of(messages) => Some(messages),
             // A power of two, so that it is not rounded up.
-            RingSize::Default => Some(1 << self.lane_capacity.min(1_024).ilog2()),
+            RingSize::Default => Some(1 << (self.lane_capacity / 2).clamp(1, 1_024).ilog2()),
         }
     }
 
@@ -174,6 +177,11 @@ impl<P: Protocol> Builder<P> {
             return Err(BuildError::NoRoom { setting: "gap_capacity" });
         }
         let writer = self.ring_size().map(Ring::with_writer);
+        let crew = (writer.is_some() && self.workers != Some(0)).then(|| {
+            // One core is the publisher's.
+            let cores = || thread::available_parallelism().map_or(1, |cores| cores.get() - 1);
+            Arc::new(Crew::new(self.workers.unwrap_or_else(cores).max(1)))
+        });
         let topology = Topology { version: 1, flips: 0, lanes: Arc::new([]) };
         let sinks = Sinks {
             fault: self.fault_sink,
@@ -192,6 +200,8 @@ impl<P: Protocol> Builder<P> {
             time_one_in: self.time_one_in,
             topology: Arc::new(ArcSwap::from_pointee(topology)),
             workers: Mutex::new(vec![]),
+            crew,
+            monitor: Mutex::new(None),
             left: Mutex::new(Left::new()),
             next_lane: AtomicU64::new(1),
             stopped: AtomicBool::new(false),

@@ -29,6 +29,8 @@ use crate::{
 
 /// How long a dispatcher that is dropped without a shutdown waits for its threads.
 const DROP_LIMIT: Duration = Duration::from_secs(2);
+/// How many messages of a batch are shown to their consumers at a time.
+const SHOWN_AT_A_TIME: usize = 16;
 /// What a lane's thread gets, after its backlog was taken away, to end the call in progress.
 const GRACE: Duration = Duration::from_millis(200);
 
@@ -90,7 +92,7 @@ impl<P: Protocol> Dispatcher<P> {
         gap_capacity: usize,
     ) -> Self {
         Self {
-            lanes: Multicast::new(writer, shared.threaded, Arc::clone(&shared.sinks)),
+            lanes: Multicast::new(writer, &shared),
             newest: Cache::new(Arc::clone(&shared.topology)),
             topology: shared.topology.load_full(),
             resolved: HashMap::new(),
@@ -148,6 +150,36 @@ impl<P: Protocol> Dispatcher<P> {
             return Err(PublishError::Cancelled(message));
         }
         Ok(self.take(message, now, None))
+    }
+
+    /// Takes messages one after the other, as [`publish`](Self::publish) does, and shows them to their consumers
+    /// sixteen at a time: much cheaper than one by one where many come together. When it returns, all are shown.
+    /// Answers how many were taken.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError::Cancelled`] hands back the message at which the cancellation was seen; the rest is not asked of
+    /// the iterator.
+    pub fn publish_batch(
+        &mut self,
+        messages: impl IntoIterator<Item = P::Message>,
+        now: Instant,
+    ) -> Result<usize, PublishError<P::Message>> {
+        let mut taken = 0;
+        for message in messages {
+            if self.is_cancelled() {
+                self.lanes.flush();
+                return Err(PublishError::Cancelled(message));
+            }
+            self.accept(message, now, None);
+            taken += 1;
+            if taken % SHOWN_AT_A_TIME == 0 {
+                self.lanes.flush();
+            }
+        }
+        self.lanes.flush();
+        self.count_order();
+        Ok(taken)
     }
 
     /// Takes a message, and waits until every consumer is done with it, or until `limit`. Paused
@@ -287,17 +319,23 @@ impl<P: Protocol> Dispatcher<P> {
     }
 
     fn take(&mut self, message: P::Message, now: Instant, join: Option<u64>) -> Published {
+        let published = self.accept(message, now, join);
+        self.lanes.flush();
+        self.count_order();
+        published
+    }
+
+    /// Takes a message in, and routes what may pass. Nobody is shown it yet.
+    fn accept(&mut self, message: P::Message, now: Instant, join: Option<u64>) -> Published {
         self.shared.counts.published.add(1);
         self.now = Some(now);
         self.refresh();
         if P::class(&message) == Class::Critical {
-            let lanes = self.route(message, 0, join);
-            self.lanes.flush();
-            return Published::Routed { lanes };
+            return Published::Routed { lanes: self.route(message, 0, join) };
         }
         self.order.release_due(now, &mut self.ready);
         self.route_ready(None);
-        let published = match self.order.accept(message, now, &mut self.ready) {
+        match self.order.accept(message, now, &mut self.ready) {
             Accepted::Passed(place) => {
                 Published::Routed { lanes: self.route_ready(Some((place, join))) }
             }
@@ -307,10 +345,7 @@ impl<P: Protocol> Dispatcher<P> {
                 Published::Held
             }
             Accepted::Late => Published::Late,
-        };
-        self.lanes.flush();
-        self.count_order();
-        published
+        }
     }
 
     /// Routes what the sequencer let pass. Of these, one may be `of_interest`, by its place, with the
@@ -463,11 +498,10 @@ impl<P: Protocol> Dispatcher<P> {
 
     fn stop(&mut self, limit: Duration) -> Shutdown<P::Message> {
         let deadline = clock::after(limit);
-        let workers = {
-            let mut workers = lock(&self.shared.workers);
+        {
+            let _workers = lock(&self.shared.workers);
             self.shared.stopped.store(true, Ordering::Relaxed);
-            std::mem::take(&mut *workers)
-        };
+        }
         // Nobody subscribes any more: this snapshot is the last but for lanes that leave.
         self.refresh();
         self.order.release_all(&mut self.ready);
@@ -477,11 +511,24 @@ impl<P: Protocol> Dispatcher<P> {
         for routed in self.topology.lanes.iter() {
             routed.lane.drain();
         }
+        if let Some(crew) = &self.shared.crew {
+            crew.drain();
+        }
         while clock::now() < deadline && self.run_once() {}
-        let unfinished = workers
-            .into_iter()
-            .filter_map(|worker| join_until(worker, deadline).err())
-            .collect::<Vec<_>>();
+        let mut unfinished = vec![];
+        loop {
+            // Meanwhile some may have been hired in place of others that are kept.
+            let workers = std::mem::take(&mut *lock(&self.shared.workers));
+            if workers.is_empty() {
+                break;
+            }
+            unfinished.extend(workers.into_iter().filter_map(|w| join_until(w, deadline).err()));
+        }
+        if let Some(crew) = &self.shared.crew {
+            crew.end();
+        }
+        let monitor = lock(&self.shared.monitor).take();
+        unfinished.extend(monitor.and_then(|monitor| join_until(monitor, deadline).err()));
         // So that all that waits can be handed back.
         self.lanes.leave_all();
         let mut undelivered = vec![];
@@ -492,12 +539,14 @@ impl<P: Protocol> Dispatcher<P> {
         let grace = clock::after(GRACE);
         let stuck: Vec<_> = unfinished
             .into_iter()
-            .filter_map(|worker| join_until(worker, grace).err())
-            .map(|worker| {
-                tracing::error!(thread = &*worker.name, "a handler would not return");
-                worker.name
-            })
+            .filter_map(|worker| Some(join_until(worker, grace).err()?.name))
             .collect();
+        let lanes = self.topology.lanes.iter().map(|routed| &routed.lane);
+        let kept_by = lanes.filter(|lane| !stuck.is_empty() && lane.is_running());
+        let kept_by: Vec<_> = kept_by.map(|lane| Arc::clone(&lane.name)).collect();
+        for consumer in &kept_by {
+            tracing::error!(consumer = &**consumer, "its handler would not return");
+        }
         // Patterns may hold a handle to the routes, and so keep everything alive in a circle.
         self.shared.topology.rcu(|last| Topology {
             version: last.version,
@@ -508,7 +557,7 @@ impl<P: Protocol> Dispatcher<P> {
                 .map(|routed| Routed { lane: Arc::clone(&routed.lane), routes: Arc::new([]) })
                 .collect(),
         });
-        Shutdown { undelivered, stuck }
+        Shutdown { undelivered, stuck, kept_by }
     }
 }
 
@@ -527,7 +576,7 @@ fn add_pending<P: Protocol>(report: &mut Report<P::Fault>, lanes: &[Arc<Lane<P>>
 }
 
 /// Joins a thread whose work ends before the deadline; else it is handed back.
-fn join_until<P: Protocol>(worker: Worker<P>, deadline: Instant) -> Result<(), Worker<P>> {
+fn join_until(worker: Worker, deadline: Instant) -> Result<(), Worker> {
     if worker.thread.thread().id() == std::thread::current().id() {
         // Dropped inside one of its own handlers: that thread ends by itself.
         return Ok(());

@@ -4,20 +4,24 @@ use std::{
     sync::{
         Arc, Condvar, Mutex, MutexGuard,
         atomic::{
-            AtomicBool, AtomicUsize,
+            AtomicBool, AtomicU32, AtomicUsize,
             Ordering::{Relaxed, SeqCst},
             fence,
         },
     },
+    thread,
+    time::Duration,
 };
 
 use crate::{
     Cancel, Class, DeathCause, LaneStats, LaneTimings, Outcome, Protocol, Skipped,
     backlog::{About, Backlog, Entry, Pushed},
+    clock,
     contain::contain,
+    crew::{Crew, SLOW},
     handler::{Handler, Packet, Runner},
     holes::Holes,
-    ring::{Claim, Post, Reader, Ring},
+    ring::{Claim, MOST_CLAIMED, Post, Reader, Ring},
     shared::{Shared, Sinks},
     stats::LaneCounts,
     sync::{lock, wait},
@@ -46,8 +50,15 @@ pub(crate) struct Lane<P: Protocol> {
     post: Option<Arc<Post>>,
     /// Told, under `queue`'s lock, when there is something for a sleeping worker.
     wake: Condvar,
-    /// A worker sleeps, or is about to.
-    asleep: AtomicBool,
+    own: OwnThread,
+    /// Somebody runs it: a hint.
+    runs: AtomicBool,
+    pub(crate) keeps_thread: bool,
+    /// How many visits in a row were slow.
+    slow: AtomicU32,
+    /// How many messages are claimed at a time: more while its handler is quick.
+    most: AtomicUsize,
+    crew: Option<Arc<Crew>>,
     /// Whoever runs it is to stop before the next message: it is paused, or closed.
     to_rest: AtomicBool,
     /// Whoever holds it runs the lane: one at a time. `None` when the lane is closed and done.
@@ -62,8 +73,17 @@ pub(crate) struct Lane<P: Protocol> {
     pub(crate) times: Option<LaneTimes>,
 }
 
-/// What waits for a lane: what is left of a claim comes first, then the backlog, then what is in the ring. While
-/// anything is in the backlog, or the lane is not in the ring, nothing is in the ring for it.
+/// On a line of its own: the publisher looks at it for every message, while others hardly write to it.
+#[repr(align(128))]
+struct OwnThread {
+    /// It sleeps, or is about to.
+    asleep: AtomicBool,
+    /// The lane has a thread of its own, for as long as it is slow, or for good.
+    is_there: AtomicBool,
+}
+
+/// What waits for a lane: what is left of a claim comes first, then the backlog, then what is in the ring. What is in
+/// the backlog is older than what is in the ring for it; while the lane is not in the ring, nothing is.
 pub(crate) struct Queue<P: Protocol> {
     pub(crate) backlog: Backlog<P>,
     /// Where there is a ring.
@@ -98,6 +118,19 @@ pub(crate) enum Next<P: Protocol> {
     End,
 }
 
+/// Whether a visit found something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Visited {
+    Ran,
+    Nothing,
+}
+
+/// How many messages of a backlog are run in one visit: more than are claimed, so that it is caught up with.
+const MOST_ENTRIES: usize = 256;
+/// How often a lane's own thread gives its core away before it goes to sleep. Waking it costs the publisher some 16 µs,
+/// so a short pause between messages should not send it there.
+const YIELDS: u32 = 32;
+
 /// What whoever runs a lane was given.
 pub(crate) enum Job<P: Protocol> {
     /// One message, from the backlog.
@@ -119,6 +152,7 @@ impl<P: Protocol> Lane<P> {
         capacity: usize,
         handler: Handler<P>,
         wants_state: bool,
+        keeps_thread: bool,
         shared: &Shared<P>,
     ) -> Self {
         let reader = shared.ring.as_ref().map(Ring::seat);
@@ -139,7 +173,12 @@ impl<P: Protocol> Lane<P> {
             depth: AtomicUsize::new(0),
             post,
             wake: Condvar::new(),
-            asleep: AtomicBool::new(false),
+            own: OwnThread { asleep: AtomicBool::new(false), is_there: AtomicBool::new(false) },
+            runs: AtomicBool::new(false),
+            keeps_thread,
+            slow: AtomicU32::new(0),
+            most: AtomicUsize::new(1),
+            crew: shared.crew.clone(),
             to_rest: AtomicBool::new(false),
             runner: Mutex::new(Some(Runner::new(handler))),
             wants_state: AtomicBool::new(wants_state),
@@ -260,14 +299,15 @@ impl<P: Protocol> Lane<P> {
         loop {
             match self.take(&mut queue, most, cancelled()) {
                 Next::Idle => {
-                    self.asleep.store(true, Relaxed);
+                    self.own.asleep.store(true, Relaxed);
                     // The publisher stores what it has published, and then looks whether anybody sleeps; here it is
                     // the other way round. With a fence between each two, one of both sees the other's.
                     fence(SeqCst);
-                    if queue.paused || !self.post.as_ref().is_some_and(|post| post.has_unread()) {
+                    let has_unread = self.post.as_ref().is_some_and(|post| post.has_unread());
+                    if queue.paused || queue.running || !has_unread {
                         queue = wait(&self.wake, queue);
                     }
-                    self.asleep.store(false, Relaxed);
+                    self.own.asleep.store(false, Relaxed);
                 }
                 next => return next,
             }
@@ -276,11 +316,78 @@ impl<P: Protocol> Lane<P> {
 
     /// Wakes who sleeps over this lane, once something is published to it and a fence has followed.
     pub(crate) fn wake_if_asleep(&self) {
-        if self.asleep.load(Relaxed) {
+        if self.own.asleep.load(Relaxed) {
             // Under the lock, lest who is about to sleep does not yet.
             drop(lock(&self.queue));
             self.wake.notify_one();
         }
+    }
+
+    /// Runs what is there, for a bit. What waits beside the ring is run message by message, unless the handler is slow.
+    pub(crate) fn visit(&self, worker: &Arc<str>, cancel: &Cancel) -> Visited {
+        let mut visited = Visited::Nothing;
+        for _ in 0..MOST_ENTRIES {
+            let most = self.most.load(Relaxed);
+            let Next::Run(job) = self.next(most, cancel.is_cancelled()) else { break };
+            visited = Visited::Ran;
+            let is_entry = matches!(job, Job::Entry(_));
+            self.run(job, worker, cancel);
+            if !is_entry || self.slow.load(Relaxed) > 0 {
+                break;
+            }
+        }
+        visited
+    }
+
+    /// Runs what comes next, asleep until there is something. Answers how long that took; `None` if nothing will come.
+    pub(crate) fn visit_asleep(&self, worker: &Arc<str>, cancel: &Cancel) -> Option<Duration> {
+        let mut yields = 0;
+        while self.is_idle() && yields < YIELDS {
+            yields += 1;
+            thread::yield_now();
+        }
+        match self.next_asleep(self.most.load(Relaxed), || cancel.is_cancelled()) {
+            Next::Run(job) => {
+                let begun = clock::now();
+                self.run(job, worker, cancel);
+                let took = clock::now() - begun;
+                self.is_slow(took, SLOW);
+                Some(took)
+            }
+            Next::Idle | Next::End => None,
+        }
+    }
+
+    /// Whether it was slow twice in a row, this time included.
+    pub(crate) fn is_slow(&self, took: Duration, limit: Duration) -> bool {
+        let (slow, most) = if took > limit {
+            // Not one at once: it may have been the scheduler, and the lane would fall behind the others.
+            (self.slow.load(Relaxed) + 1, (self.most.load(Relaxed) / 4).max(1))
+        } else {
+            (0, (2 * self.most.load(Relaxed)).min(MOST_CLAIMED))
+        };
+        self.slow.store(slow, Relaxed);
+        self.most.store(most, Relaxed);
+        slow >= 2
+    }
+
+    pub(crate) fn has_own_thread(&self) -> bool {
+        self.own.is_there.load(Relaxed)
+    }
+
+    /// It is to have a thread of its own; false if it has one.
+    pub(crate) fn take_own_thread(&self) -> bool {
+        !self.own.is_there.swap(true, Relaxed)
+    }
+
+    /// Others may serve it again.
+    pub(crate) fn give_up_own_thread(&self) {
+        self.own.is_there.store(false, Relaxed);
+    }
+
+    /// Whether somebody runs it: a hint.
+    pub(crate) fn is_running(&self) -> bool {
+        self.runs.load(Relaxed)
     }
 
     /// Whether it is worth asking for [`next`](Self::next): a hint without a lock.
@@ -306,6 +413,7 @@ impl<P: Protocol> Lane<P> {
         match job {
             Some(job) => {
                 queue.running = true;
+                self.runs.store(true, Relaxed);
                 Next::Run(job)
             }
             None if queue.state == State::Draining => Next::End,
@@ -349,12 +457,16 @@ impl<P: Protocol> Lane<P> {
     fn finish(&self, claim: Option<Box<Claim<Packet<P>>>>) {
         let mut queue = lock(&self.queue);
         queue.running = false;
+        self.runs.store(false, Relaxed);
         if let Some(claim) = claim {
             queue.claim = Some(claim);
             self.release(&mut queue);
             self.hint(&queue);
         }
         if queue.state != State::Closed {
+            drop(queue);
+            // Its own thread may have found another one here, and sleep over what is left.
+            self.wake_if_asleep();
             return;
         }
         let gone = self.take_unread(&mut queue);
@@ -386,6 +498,9 @@ impl<P: Protocol> Lane<P> {
         self.to_rest.store(paused || queue.state == State::Closed, Relaxed);
         drop(queue);
         self.wake.notify_all();
+        if let Some(crew) = &self.crew {
+            crew.wake_all();
+        }
         // A dispatch does not wait for who is paused.
         self.sinks.joined.wake();
         was != paused
@@ -519,7 +634,7 @@ impl<P: Protocol> Lane<P> {
         LaneStats {
             lane: self.id,
             consumer: Arc::clone(&self.name),
-            published: counts.published.get(),
+            published: counts.published.get() + self.post.as_ref().map_or(0, |post| post.told()),
             delivered: counts.delivered.get(),
             filtered: counts.filtered.get(),
             failed: counts.failed.get(),
@@ -561,9 +676,10 @@ impl<P: Protocol> Gone<P> {
 }
 
 impl<P: Protocol> Queue<P> {
-    /// Whether it can take from the ring what comes from now on: nothing waits that came before.
-    pub(crate) fn may_enter(&self) -> bool {
+    /// Whether it can take from the ring what comes from now on, of which there may be as many as the ring holds, and has
+    /// room for all of it beside what waits.
+    pub(crate) fn may_enter(&self, ring: usize) -> bool {
         let claimed = self.reader.as_ref().is_none_or(Reader::is_claimed);
-        self.state == State::Open && !self.paused && !claimed && self.backlog.len() == 0
+        self.state == State::Open && !self.paused && !claimed && self.backlog.has_room_for(ring)
     }
 }

@@ -60,6 +60,7 @@ mod builder;
 mod cancel;
 mod clock;
 mod contain;
+mod crew;
 mod deliver;
 mod delivery;
 mod dispatcher;

@@ -1,25 +1,34 @@
 //! How a message gets to its lanes: once, by way of the ring, and by a duplicate each to those that have left it.
 //!
 //! A lane leaves the ring when it is so far behind that the publisher would have to wait for it: what it has unread
-//! goes into its backlog, where it gives way by class, and what is published from then on joins it there. Once it has
-//! run through its backlog it enters the ring again with the next message. Without a ring every lane has left it.
+//! goes into its backlog, where it gives way by class, and what is published from then on joins it there. Once its
+//! backlog has room for a whole ring it enters the ring again with the next message. Without a ring every lane has left it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{Ordering::SeqCst, fence},
+    },
+    time::{Duration, Instant},
+};
 
 use crate::{
     Class, DeathCause, Delivery, Protocol, Skipped,
     backlog::About,
     clock,
     contain::contain,
+    crew::Crew,
     handler::Packet,
     lane::{GivenWay, Lane},
     ring::{Place, Taken, Writer},
-    shared::Sinks,
+    shared::{Shared, Sinks},
     topology::Topology,
 };
 
-/// How long the publisher waits for lanes that are all about as far.
+/// How long the publisher waits for lanes that are all about as far, while the last of them is run.
 const PATIENCE: Duration = Duration::from_millis(2);
+/// And while it is not: that is the scheduler's doing.
+const LENIENCE: Duration = Duration::from_millis(20);
 /// How long who has read a message may take to say so to the publisher that waits for it.
 const SETTLING: Duration = Duration::from_micros(200);
 /// How often it looks before it gives its core away.
@@ -33,8 +42,11 @@ pub(crate) struct Multicast<P: Protocol> {
     by_place: Vec<usize>,
     /// How many of the seats are not in the ring.
     away: usize,
+    /// Something waits beside the ring since the last flush.
+    has_pushed: bool,
     /// Whether others run the lanes meanwhile, so that waiting for them can help.
     threaded: bool,
+    crew: Option<Arc<Crew>>,
     sinks: Arc<Sinks<P>>,
     /// Between calls empty; kept for their room.
     places: Vec<Place>,
@@ -51,11 +63,9 @@ struct Seat<P: Protocol> {
 }
 
 impl<P: Protocol> Multicast<P> {
-    pub(crate) fn new(
-        writer: Option<Writer<Packet<P>>>,
-        threaded: bool,
-        sinks: Arc<Sinks<P>>,
-    ) -> Self {
+    pub(crate) fn new(writer: Option<Writer<Packet<P>>>, shared: &Shared<P>) -> Self {
+        let (threaded, crew) = (shared.threaded, shared.crew.clone());
+        let sinks = Arc::clone(&shared.sinks);
         let (seats, by_place, places, told) = (vec![], vec![], vec![], vec![]);
         let (positions, given_way) = (vec![], vec![]);
         Self {
@@ -63,7 +73,9 @@ impl<P: Protocol> Multicast<P> {
             seats,
             by_place,
             away: 0,
+            has_pushed: false,
             threaded,
+            crew,
             sinks,
             places,
             told,
@@ -108,7 +120,7 @@ impl<P: Protocol> Multicast<P> {
         let mut gone = vec![];
         let mut queue = lane.lock();
         let Some(reader) = queue.reader.as_mut() else { return };
-        let fresh = writer.forget(place, reader, |taken| match taken {
+        writer.forget(place, reader, |taken| match taken {
             Taken::Own(Packet { delivery, class, watch, .. }) => {
                 gone.push((Some(delivery.message), class, watch));
             }
@@ -119,7 +131,6 @@ impl<P: Protocol> Multicast<P> {
             }
         });
         drop(queue);
-        lane.counts.published.add(fresh);
         for (message, class, watch) in gone {
             contain("a message, when dropped,", || match message {
                 Some(message) => lane.discard(message, class, watch, DeathCause::Unsubscribed),
@@ -131,6 +142,7 @@ impl<P: Protocol> Multicast<P> {
     /// Hands a message to these lanes, by their number in the topology.
     pub(crate) fn send(&mut self, lanes: &[usize], message: P::Message, about: About<P::Key>) {
         self.make_room();
+        self.has_pushed |= self.away > 0;
         self.places.clear();
         if self.away == 0 {
             self.places.extend(lanes.iter().filter_map(|index| self.seats[*index].place));
@@ -169,7 +181,7 @@ impl<P: Protocol> Multicast<P> {
             return seat.in_ring;
         };
         let mut queue = seat.lane.lock();
-        if queue.may_enter() {
+        if queue.may_enter(writer.capacity() as usize) {
             if let Some(reader) = &mut queue.reader {
                 writer.enter(place, reader);
                 seat.in_ring = true;
@@ -188,7 +200,8 @@ impl<P: Protocol> Multicast<P> {
     }
 
     /// Sends a duplicate to a lane that is new, and so has nothing in the ring.
-    pub(crate) fn send_first(&self, index: usize, message: &P::Message, about: About<P::Key>) {
+    pub(crate) fn send_first(&mut self, index: usize, message: &P::Message, about: About<P::Key>) {
+        self.has_pushed = true;
         self.send_aside(index, message, about);
     }
 
@@ -196,16 +209,15 @@ impl<P: Protocol> Multicast<P> {
     pub(crate) fn flush(&mut self) {
         let Some(writer) = &mut self.writer else { return };
         let (seats, by_place, told) = (&self.seats, &self.by_place, &mut self.told);
-        writer.publish(|place, messages| {
-            let index = by_place[place.index()];
-            seats[index].lane.counts.published.add(messages);
-            told.push(index);
-        });
-        if told.is_empty() {
+        writer.publish(|place| told.push(by_place[place.index()]));
+        if told.is_empty() && !std::mem::take(&mut self.has_pushed) {
             return;
         }
-        // See `Lane::next_asleep`.
-        std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
+        // See `Lane::next_asleep` and `Crew::sleep`.
+        fence(SeqCst);
+        if let Some(crew) = &self.crew {
+            crew.wake_if_all_sleep();
+        }
         for index in told.drain(..) {
             seats[index].lane.wake_if_asleep();
         }
@@ -244,7 +256,7 @@ impl<P: Protocol> Multicast<P> {
         let mut held = lane.lock();
         let queue = &mut *held;
         let Some(mut reader) = queue.reader.take() else { return };
-        let fresh = writer.take_over(place, &mut reader, |taken| {
+        writer.take_over(place, &mut reader, |taken| {
             let (message, about) = match taken {
                 Taken::Own(packet) => {
                     let Packet { delivery, class, stream, watch } = packet;
@@ -262,9 +274,9 @@ impl<P: Protocol> Multicast<P> {
                 None => lane.lose(queue, &about),
             });
         });
-        lane.counts.published.add(fresh);
         queue.reader = Some(reader);
         drop(held);
+        self.has_pushed = true;
         lane.wake_if_asleep();
         for given_way in given_way.drain(..) {
             contain("what gave way, when dropped,", || lane.tell(given_way));
@@ -283,7 +295,7 @@ impl<P: Protocol> Multicast<P> {
     fn wait_for_room(&mut self) {
         // Nobody reads what nobody was shown.
         self.flush();
-        let mut patience = None;
+        let mut begun = None;
         let mut spins = 0;
         loop {
             let Some(writer) = &mut self.writer else { return };
@@ -296,10 +308,10 @@ impl<P: Protocol> Multicast<P> {
             }
             let limit = if !self.threaded {
                 Some(slowest + 1)
-            } else if let Some(median) = self.median().filter(|m| m - slowest >= capacity / 4) {
+            } else if let Some(median) = self.median().filter(|m| m - slowest >= capacity / 2) {
                 // Only who is far behind the others is slow.
-                Some(median - capacity / 4 + 1)
-            } else if clock::now() >= *patience.get_or_insert_with(|| clock::after(PATIENCE)) {
+                Some(median - capacity / 2 + 1)
+            } else if self.has_waited_enough(slowest, *begun.get_or_insert_with(clock::now)) {
                 Some(slowest + (capacity / 4).max(1))
             } else {
                 None
@@ -316,6 +328,17 @@ impl<P: Protocol> Multicast<P> {
                 }
             }
         }
+    }
+
+    /// Whether the lanes that are at a number have been waited for long enough.
+    fn has_waited_enough(&mut self, slowest: u64, begun: Instant) -> bool {
+        let Some(writer) = &mut self.writer else { return true };
+        let waited = clock::now() - begun;
+        let mut last = self.seats.iter().filter(|seat| {
+            let behind = seat.place.filter(|_| seat.in_ring).and_then(|p| writer.behind(p));
+            behind == Some(slowest)
+        });
+        waited > LENIENCE || (waited > PATIENCE && last.any(|seat| seat.lane.is_running()))
     }
 
     /// Where the lane is that as many are ahead of as are behind.

@@ -102,6 +102,8 @@ unsafe impl<T: Send + Sync> Send for Ring<T> {}
 /// What the writer tells eight lanes.
 struct Bank {
     upto: Line,
+    /// How many messages each lane was told of before its present row.
+    told: Line,
     rows: Box<[Line]>,
 }
 
@@ -140,6 +142,14 @@ struct Told {
 impl Post {
     fn upto(&self) -> &AtomicU64 {
         &self.seat.bank.upto.0[self.seat.index]
+    }
+
+    /// How many messages the lane was told of so far.
+    pub(crate) fn told(&self) -> u64 {
+        let upto = self.upto().load(Acquire);
+        let before = self.seat.bank.told.0[self.seat.index].load(Relaxed);
+        let present = upto.checked_sub(1).map(|last| self.row(last / ROW).load(Relaxed));
+        before + u64::from(present.map_or(0, u64::count_ones))
     }
 
     fn row(&self, row: u64) -> &AtomicU64 {
@@ -226,12 +236,13 @@ impl<T> Ring<T> {
             if seats.is_empty() {
                 let rows = 2 * self.capacity().div_ceil(ROW);
                 let rows = (0..rows).map(|_| Line::new()).collect();
-                let bank = Arc::new(Bank { upto: Line::new(), rows });
+                let bank = Arc::new(Bank { upto: Line::new(), told: Line::new(), rows });
                 seats.extend((0..LANES).rev().map(|index| Seat { bank: Arc::clone(&bank), index }));
             }
             seats.pop().expect("there are eight more")
         };
         seat.bank.upto.0[seat.index].store(0, Relaxed);
+        seat.bank.told.0[seat.index].store(0, Relaxed);
         let told = Told { done: AtomicU64::new(0), next: AtomicU64::new(0) };
         let post = Arc::new(Post { seat, told, seats: Arc::clone(&self.seats) });
         Reader { ring: Arc::clone(self), post, next: 0, claimed: false }
@@ -434,8 +445,8 @@ struct Track {
     bits: u64,
     /// After the last message addressed.
     upto: u64,
-    /// Messages that the lane has not been told of.
-    fresh: u64,
+    /// There are messages that the lane has not been told of.
+    fresh: bool,
     /// `done`, when it was last looked at.
     seen: u64,
 }
@@ -449,17 +460,19 @@ impl Track {
         (self.in_ring && self.seen < self.upto).then_some(self.seen)
     }
 
-    /// Tells the lane what it has not been told; answers how many messages that are.
-    fn publish(&mut self) -> u64 {
+    /// Tells the lane what it has not been told.
+    fn publish(&mut self) {
+        self.fresh = false;
         self.post.row(self.row).store(self.bits, Relaxed);
         // Release: cells, slots and rows were written before.
         self.post.upto().store(self.upto, Release);
-        std::mem::take(&mut self.fresh)
     }
 
     #[cold]
     fn begin_row(&mut self, row: u64, capacity: u64) {
         self.post.row(self.row).store(self.bits, Relaxed);
+        let told = &self.post.seat.bank.told.0[self.post.seat.index];
+        told.store(told.load(Relaxed) + u64::from(self.bits.count_ones()), Relaxed);
         // What lies between has nothing for it, but may say what it had some laps ago.
         let skipped = row.saturating_sub(capacity.div_ceil(ROW)).max(self.row + 1);
         for row in skipped..row {
@@ -606,18 +619,18 @@ impl<T> Writer<T> {
         }
         track.bits |= 1 << (number % ROW);
         track.upto = self.next;
-        if track.fresh == 0 {
+        if !std::mem::replace(&mut track.fresh, true) {
             self.dirty.push(place);
         }
-        track.fresh += 1;
     }
 
-    /// Tells the lanes what was addressed to them, and says which these are, and how many messages each has new.
+    /// Tells the lanes what was addressed to them, and says which these are.
     #[inline]
-    pub(crate) fn publish(&mut self, mut told: impl FnMut(Place, u64)) {
+    pub(crate) fn publish(&mut self, mut told: impl FnMut(Place)) {
         for place in self.dirty.drain(..) {
-            if let Some(track) = self.tracks[place.0].as_mut().filter(|track| track.fresh > 0) {
-                told(place, track.publish());
+            if let Some(track) = self.tracks[place.0].as_mut().filter(|track| track.fresh) {
+                track.publish();
+                told(place);
             }
         }
     }
@@ -697,7 +710,7 @@ impl<T> Writer<T> {
         assert!(Arc::ptr_eq(&self.ring, &reader.ring), "a lane of this ring");
         let post = Arc::clone(&reader.post);
         let (row, bits, upto, seen) = (0, 0, 0, 0);
-        let track = Some(Track { post, in_ring: false, row, bits, upto, fresh: 0, seen });
+        let track = Some(Track { post, in_ring: false, row, bits, upto, fresh: false, seen });
         match self.tracks.iter().position(Option::is_none) {
             Some(free) => {
                 self.tracks[free] = track;
@@ -726,7 +739,7 @@ impl<T> Writer<T> {
     }
 
     /// Takes over what a lane has unread, in order; it is not in the ring any more. What nobody else is at is moved.
-    /// What the lane has claimed stays claimed. Answers of how many messages it had not been told.
+    /// What the lane has claimed stays claimed.
     ///
     /// # Panics
     ///
@@ -736,13 +749,13 @@ impl<T> Writer<T> {
         place: Place,
         reader: &mut Reader<T>,
         mut take: impl FnMut(Taken<'_, T>),
-    ) -> u64 {
+    ) {
         let track = self.track(place);
         assert!(Arc::ptr_eq(&track.post, &reader.post), "a lane's own halves");
         if !std::mem::take(&mut track.in_ring) {
-            return 0;
+            return;
         }
-        let fresh = track.publish();
+        track.publish();
         let post = Arc::clone(&track.post);
         // Without this one, which is not in the ring any more.
         let others = self.tracks.iter_mut().flatten().filter_map(Track::behind).min();
@@ -782,7 +795,6 @@ impl<T> Writer<T> {
             self.pins.push(Pin { post, numbers, until });
         }
         reader.leave_behind(upto);
-        fresh
     }
 
     /// Forgets a lane; what it has unread is [taken over](Self::take_over).
@@ -791,10 +803,9 @@ impl<T> Writer<T> {
         place: Place,
         reader: &mut Reader<T>,
         take: impl FnMut(Taken<'_, T>),
-    ) -> u64 {
-        let fresh = self.take_over(place, reader, take);
+    ) {
+        self.take_over(place, reader, take);
         self.tracks[place.0] = None;
-        fresh
     }
 }
 

@@ -7,6 +7,7 @@ use std::{
 use crate::{
     DeathCause, Delivery, LaneId, Protocol, Route, Stats, Timings, Verdict,
     contain::contain,
+    crew,
     handler::Handler,
     lane::Lane,
     shared::Shared,
@@ -36,7 +37,8 @@ impl<P: Protocol> Routes<P> {
     ///
     /// [`SubscribeError`]; the handler is dropped, and everything is as before.
     pub fn subscribe(&self, subscription: Subscription<P>) -> Result<LaneId, SubscribeError> {
-        let Subscription { name, routes, handler, current_state, capacity } = subscription;
+        let Subscription { name, routes, handler, current_state, capacity, own_thread } =
+            subscription;
         let shared = &self.shared;
         let problem = if name.trim().is_empty() {
             Some(SubscribeError::NoName)
@@ -60,6 +62,7 @@ impl<P: Protocol> Routes<P> {
             capacity.unwrap_or(shared.lane_capacity),
             handler,
             current_state,
+            own_thread,
             shared,
         ));
         // Whoever unsubscribed since left a thread that is over, to be joined outside of the lock:
@@ -75,13 +78,16 @@ impl<P: Protocol> Routes<P> {
                 return Err(SubscribeError::NameTaken { name: name.clone() });
             }
             if shared.threaded {
-                let lane = Arc::clone(&lane);
-                let worker = Worker::start(lane, &shared.name, shared.cancel.clone())
-                    .map_err(|cause| SubscribeError::NoThread { name: name.clone(), cause })?;
                 let running;
                 (over, running) = std::mem::take(workers).into_iter().partition(Worker::is_over);
                 *workers = running;
-                workers.push(worker);
+                let no_thread = |cause| SubscribeError::NoThread { name: name.clone(), cause };
+                if shared.crew.is_some() {
+                    crew::start(shared, workers).map_err(no_thread)?;
+                } else {
+                    let (lane, cancel) = (Arc::clone(&lane), shared.cancel.clone());
+                    workers.push(Worker::start(lane, &shared.name, cancel).map_err(no_thread)?);
+                }
             }
             let mut lanes = current.lanes.to_vec();
             let routes = routes.take().unwrap_or_default().into();
@@ -92,6 +98,9 @@ impl<P: Protocol> Routes<P> {
         if let Err(refused) = opened {
             lane.drop_runner();
             return Err(refused);
+        }
+        if own_thread && shared.crew.is_some() {
+            crew::give_own_thread(shared, &lane);
         }
         tracing::debug!(consumer = &*lane.name, %id, "lane opened");
         Ok(id)
@@ -236,7 +245,7 @@ impl<P: Protocol> Routes<P> {
     /// be dropped where no lock is held.
     fn edit<E>(
         &self,
-        change: impl FnOnce(&Topology<P>, &mut Vec<Worker<P>>) -> Result<Topology<P>, E>,
+        change: impl FnOnce(&Topology<P>, &mut Vec<Worker>) -> Result<Topology<P>, E>,
     ) -> Result<Arc<Topology<P>>, E> {
         let current;
         {
@@ -263,6 +272,7 @@ pub struct Subscription<P: Protocol> {
     handler: Handler<P>,
     current_state: bool,
     capacity: Option<usize>,
+    own_thread: bool,
 }
 
 impl<P: Protocol> Subscription<P> {
@@ -281,6 +291,7 @@ impl<P: Protocol> Subscription<P> {
             handler: Handler::Owning(Box::new(move |delivery| handler(delivery).into())),
             current_state: false,
             capacity: None,
+            own_thread: false,
         }
     }
 
@@ -300,6 +311,7 @@ impl<P: Protocol> Subscription<P> {
             handler: Handler::Borrowing(Box::new(move |delivery| handler(delivery).into())),
             current_state: false,
             capacity: None,
+            own_thread: false,
         }
     }
 
@@ -313,6 +325,13 @@ impl<P: Protocol> Subscription<P> {
     /// messages so far, folded into one.
     pub fn with_current_state(mut self) -> Self {
         self.current_state = true;
+        self
+    }
+
+    /// Asks for a thread that serves this consumer alone, named after it: for one that takes its time, and need not be
+    /// found out to do so. Without workers it has none.
+    pub fn own_thread(mut self) -> Self {
+        self.own_thread = true;
         self
     }
 

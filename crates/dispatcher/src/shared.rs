@@ -7,9 +7,9 @@ use arc_swap::ArcSwap;
 use meltica_stats::SharedCounter;
 
 use crate::{
-    Cancel, Class, DeadLetter, DeathCause, Fault, Protocol, contain::contain, fan_outs::FanOuts,
-    handler::Packet, joined::Joined, left::Left, ring::Ring, stats::PublisherCounts, sync::lock,
-    topology::Topology, worker::Worker,
+    Cancel, Class, DeadLetter, DeathCause, Fault, Protocol, contain::contain, crew::Crew,
+    fan_outs::FanOuts, handler::Packet, joined::Joined, left::Left, ring::Ring,
+    stats::PublisherCounts, topology::Topology, worker::Worker,
 };
 
 pub(crate) type FaultSink<F> = Box<dyn Fn(&Fault<F>) + Send + Sync>;
@@ -29,7 +29,11 @@ pub(crate) struct Shared<P: Protocol> {
     pub(crate) topology: Arc<ArcSwap<Topology<P>>>,
     /// Held by whoever makes a new snapshot; holds every thread that was ever started and is not
     /// joined yet.
-    pub(crate) workers: Mutex<Vec<Worker<P>>>,
+    pub(crate) workers: Mutex<Vec<Worker>>,
+    /// Where there is a ring, and lanes have threads.
+    pub(crate) crew: Option<Arc<Crew>>,
+    /// The thread that watches over the crew.
+    pub(crate) monitor: Mutex<Option<Worker>>,
     /// Held by whoever removes a lane, and whoever reads what all of them did.
     pub(crate) left: Mutex<Left<P>>,
     pub(crate) next_lane: AtomicU64,
@@ -101,8 +105,11 @@ impl<P: Protocol> Sinks<P> {
 impl<P: Protocol> Shared<P> {
     /// After a cancellation: every sleeping worker, and a publisher that waits, look again.
     pub(crate) fn wake_everybody(&self) {
-        for worker in &*lock(&self.workers) {
-            worker.lane.wake();
+        for routed in self.topology.load().lanes.iter() {
+            routed.lane.wake();
+        }
+        if let Some(crew) = &self.crew {
+            crew.wake_all();
         }
         self.sinks.joined.wake();
     }

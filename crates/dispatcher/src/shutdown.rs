@@ -11,6 +11,8 @@ pub struct Shutdown<M> {
     /// The threads whose handler would not return. They are left behind: there is no way to end a
     /// thread from outside, and waiting for ever helps nobody.
     pub stuck: Vec<Arc<str>>,
+    /// The consumers whose handlers these are.
+    pub kept_by: Vec<Arc<str>>,
 }
 
 impl<M> Shutdown<M> {

@@ -1,4 +1,4 @@
-//! Who runs the lanes: in this implementation one named thread each, or the caller, step by step.
+//! Threads with names, which can be waited for.
 
 use std::{
     cell::Cell,
@@ -8,46 +8,47 @@ use std::{
 
 use crossbeam_channel::{Receiver, TryRecvError, bounded};
 
-use crate::{
-    Cancel, Protocol,
-    lane::{Lane, Next},
-    ring::MOST_CLAIMED,
-};
+use crate::{Cancel, Protocol, lane::Lane};
 
-/// How often a worker that finds nothing gives its core away before it goes to sleep. Waking it
-/// costs the publisher some 16 µs, so a short pause between messages should not send it there.
-const YIELDS: u32 = 32;
-
-/// A lane's thread, as its owner holds it.
-pub(crate) struct Worker<P: Protocol> {
-    pub(crate) lane: Arc<Lane<P>>,
+/// A thread, as its owner holds it.
+pub(crate) struct Worker {
     pub(crate) name: Arc<str>,
     pub(crate) thread: JoinHandle<()>,
     /// Disconnected when the thread's work is over, however it ends.
     pub(crate) ended: Receiver<()>,
 }
 
-impl<P: Protocol> Worker<P> {
-    pub(crate) fn start(
+impl Worker {
+    /// Starts a thread that works under this name.
+    pub(crate) fn spawn(
+        name: String,
+        work: impl FnOnce(&Arc<str>) + Send + 'static,
+    ) -> std::io::Result<Self> {
+        // A thread's name ends at a NUL for the system, which refuses it.
+        let name: Arc<str> = name.replace('\0', "?").into();
+        let (ends, ended) = bounded(0);
+        let thread = {
+            let name = Arc::clone(&name);
+            thread::Builder::new().name(name.to_string()).spawn(move || {
+                let _ends = ends;
+                work(&name);
+            })?
+        };
+        Ok(Self { name, thread, ended })
+    }
+
+    /// One that serves a lane for as long as there is one.
+    pub(crate) fn start<P: Protocol>(
         lane: Arc<Lane<P>>,
         dispatcher: &str,
         cancel: Cancel,
     ) -> std::io::Result<Self> {
-        // A thread's name ends at a NUL for the system, which refuses it.
-        let name: Arc<str> = format!("{dispatcher}-{}", lane.name).replace('\0', "?").into();
-        let (ends, ended) = bounded(0);
-        let thread = {
-            let (lane, name) = (Arc::clone(&lane), Arc::clone(&name));
-            thread::Builder::new().name(name.to_string()).spawn(move || {
-                let _ends = ends;
-                serve(&lane, &name, &cancel);
-            })?
-        };
-        Ok(Self { lane, name, thread, ended })
+        Self::spawn(format!("{dispatcher}-{}", lane.name), move |name| {
+            while lane.visit_asleep(name, &cancel).is_some() {}
+            lane.drop_runner();
+        })
     }
-}
 
-impl<P: Protocol> Worker<P> {
     /// Whether the thread's work is over.
     pub(crate) fn is_over(&self) -> bool {
         matches!(self.ended.try_recv(), Err(TryRecvError::Disconnected))
@@ -60,23 +61,6 @@ impl<P: Protocol> Worker<P> {
             tracing::error!(thread = &*self.name, "a worker panicked outside of its handler");
         }
     }
-}
-
-fn serve<P: Protocol>(lane: &Lane<P>, name: &Arc<str>, cancel: &Cancel) {
-    let mut yields = 0;
-    loop {
-        if lane.is_idle() && yields < YIELDS {
-            yields += 1;
-            thread::yield_now();
-            continue;
-        }
-        yields = 0;
-        match lane.next_asleep(MOST_CLAIMED, || cancel.is_cancelled()) {
-            Next::Run(job) => lane.run(job, name, cancel),
-            Next::Idle | Next::End => break,
-        }
-    }
-    lane.drop_runner();
 }
 
 thread_local! {

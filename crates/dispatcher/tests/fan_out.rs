@@ -136,10 +136,10 @@ fn fr_018_fr_019_fr_020_a_joined_report_has_every_failure_with_its_cause() {
     assert_eq!((&*failures[0].consumer, failures[0].trace), ("broken", 77));
     assert_eq!(failures[0].cause, Cause::Failed("no disk".to_owned()));
     assert_eq!(failures[1].cause, Cause::Panicked("at 77".to_owned()));
-    assert_eq!(&*failures[1].worker, "test-panicking");
+    assert_eq!(&*failures[1].worker, "test-worker-1");
     assert_eq!(
         failures[1].to_string(),
-        "consumer `panicking` on test-panicking, trace 000000000000004d: panicked: at 77"
+        "consumer `panicking` on test-worker-1, trace 000000000000004d: panicked: at 77"
     );
     assert_eq!(failures[0].to_string().rsplit(": ").next(), Some("no disk"));
     let text = format!("{report:?}");

@@ -225,7 +225,9 @@ fn fr_022_a_thread_that_will_not_return_is_named_and_what_it_left_is_handed_back
     dispatcher.publish(message(1, Class::Critical, 3), Instant::now()).unwrap();
     let end = dispatcher.shutdown(Duration::from_millis(5));
     let names: Vec<_> = end.stuck.iter().map(|name| &**name).collect();
-    assert_eq!(names, ["test-stubborn"]);
+    assert_eq!(names, ["test-worker-1"]);
+    let kept_by: Vec<_> = end.kept_by.iter().map(|name| &**name).collect();
+    assert_eq!(kept_by, ["stubborn"]);
     let left: Vec<_> = end.undelivered.iter().map(|u| (u.class, u.message.numbers[0])).collect();
     assert_eq!(left, [(Class::Critical, 3), (Class::Sequential, 2)], "critical first");
     assert!(format!("{end:?}").contains("consumer: \"stubborn\""));

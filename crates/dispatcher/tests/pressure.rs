@@ -217,7 +217,7 @@ proptest! {
 
 #[test]
 fn lm_04_nothing_is_folded_into_what_was_in_the_ring_before_such_a_time() {
-    let mut dispatcher = stepped().lane_capacity(2).build().unwrap();
+    let mut dispatcher = stepped().lane_capacity(2).ring_capacity(2).build().unwrap();
     let routes = dispatcher.routes();
     let (seen, handler) = recorder();
     let lane = routes.subscribe(Subscription::new("a", handler).to(Route::All)).unwrap();

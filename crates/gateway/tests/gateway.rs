@@ -57,7 +57,7 @@ fn fr_011_fr_012_fr_013_a_run_loses_no_critical_message_and_leaves_nothing_behin
     assert!(summary["latency_ns"]["p50"].as_u64().unwrap() > 0);
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(stderr.contains("   1 s  "), "a progress line: {stderr}");
-    assert!(stderr.contains("consumer `unreliable` on meltica-unreliable, trace 000"), "{stderr}");
+    assert!(stderr.contains("consumer `unreliable` on meltica-"), "{stderr}");
 }
 
 #[test]

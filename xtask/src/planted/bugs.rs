@@ -291,11 +291,11 @@ pub(crate) const BUGS: &[Bug] = &[
         wrong: "let job = if queue.paused && !PLANTED { None }",
     },
     Bug {
-        name: "enters-over-its-backlog",
-        what: "a lane takes new messages from the ring while older ones are in its backlog",
+        name: "enters-without-room",
+        what: "a lane enters the ring while its backlog is full, and so holds more than it may",
         file: "crates/dispatcher/src/lane.rs",
-        right: "!self.paused && !claimed && self.backlog.len() == 0",
-        wrong: "!self.paused && !claimed && (self.backlog.len() == 0 || PLANTED)",
+        right: "!self.paused && !claimed && self.backlog.has_room_for(ring)",
+        wrong: "!self.paused && !claimed && (self.backlog.has_room_for(ring) || PLANTED)",
     },
     Bug {
         name: "leaves-the-ring-without",

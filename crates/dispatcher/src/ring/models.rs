@@ -53,7 +53,7 @@ fn put(writer: &mut Writer<Number>, numbers: std::ops::Range<u64>, places: &[Pla
             break;
         }
         drop(writer.put(Number(number), false, places));
-        writer.publish(|_, _| ());
+        writer.publish(|_| ());
         put += 1;
     }
     put

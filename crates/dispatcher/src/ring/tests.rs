@@ -99,7 +99,7 @@ fn behaves(capacity: usize, steps: Vec<Step>) -> Result<(), TestCaseError> {
                 }
             }
             Step::Publish => {
-                writer.publish(|_, _| ());
+                writer.publish(|_| ());
                 for (lane, number) in unpublished.drain(..) {
                     lanes[lane].unread.push_back(number);
                 }

@@ -1,0 +1,365 @@
+//! The workers that serve the lanes, where there is a ring: a few for all, and one for each lane whose handler keeps
+//! its worker for long.
+//!
+//! A worker goes from lane to lane, and at each through what it finds there, up to a claim. A lane that is slow twice in
+//! a row gets a thread of its own until it has been quick for long. A worker that does not come back from a handler is
+//! written off as that lane's own, by the monitor, and another one takes its place: so a handler that blocks keeps
+//! nobody else waiting for longer than the monitor takes to notice.
+//!
+//! Who finds nothing spins, then gives its core away, then sleeps. The publisher wakes one worker, and only if all
+//! sleep; a worker that has much to do wakes another.
+
+use std::{
+    sync::{
+        Arc, Condvar, Mutex,
+        atomic::{
+            AtomicBool, AtomicU64, AtomicUsize,
+            Ordering::{Relaxed, SeqCst},
+            fence,
+        },
+    },
+    time::Duration,
+};
+
+use arc_swap::Cache;
+
+use crate::{
+    Protocol, clock,
+    lane::{Lane, Visited},
+    shared::Shared,
+    sync::{lock, wait, wait_for},
+    worker::Worker,
+};
+
+/// How often the monitor looks while there is something to do, and so about how long a handler may keep its worker.
+const LOOK: Duration = Duration::from_millis(1);
+/// How often it looks when nothing happens.
+const GLANCE: Duration = Duration::from_millis(20);
+/// How many looks without anything to see make that.
+const QUIET: u32 = 500;
+/// How long a visit may take.
+pub(crate) const SLOW: Duration = Duration::from_micros(200);
+/// How long a round through the lanes may take before another worker is woken to help.
+const LONG: Duration = Duration::from_micros(50);
+/// How many quick visits in a row give a lane back to the workers for all.
+const QUICK: u32 = 4_096;
+/// How often who finds nothing looks again at once, and how often after giving its core away.
+const SPINS: u32 = 128;
+const YIELDS: u32 = 64;
+
+/// How workers sleep and are woken.
+pub(crate) struct Crew {
+    /// How many workers for all there should be.
+    pub(crate) size: usize,
+    /// How many of them are awake, or about to be.
+    awake: AtomicUsize,
+    bench: Mutex<Bench>,
+    wake: Condvar,
+    /// Told when it is all over.
+    monitor: Condvar,
+    is_over: AtomicBool,
+    /// Nothing more will come: who finds nothing ends.
+    is_draining: AtomicBool,
+    names: AtomicUsize,
+}
+
+#[derive(Default)]
+struct Bench {
+    sleeping: usize,
+    /// How many of the sleepers are to wake.
+    called: usize,
+}
+
+/// What a worker and the monitor tell one another.
+#[derive(Default)]
+struct Status {
+    /// Odd during a visit, even between; the next number each time. With `WRITTEN_OFF`, once somebody is in its place.
+    visit: AtomicU64,
+}
+
+const WRITTEN_OFF: u64 = 1 << 63;
+
+impl Crew {
+    pub(crate) fn new(size: usize) -> Self {
+        Self {
+            size,
+            awake: AtomicUsize::new(0),
+            bench: Mutex::default(),
+            wake: Condvar::new(),
+            monitor: Condvar::new(),
+            is_over: AtomicBool::new(false),
+            is_draining: AtomicBool::new(false),
+            names: AtomicUsize::new(0),
+        }
+    }
+
+    /// Sees to it that somebody is awake, once something is published and a fence has followed.
+    #[inline]
+    pub(crate) fn wake_if_all_sleep(&self) {
+        if self.awake.load(Relaxed) == 0 {
+            self.call(1);
+        }
+    }
+
+    /// Everybody is to look again.
+    pub(crate) fn wake_all(&self) {
+        self.call(usize::MAX);
+    }
+
+    /// Wakes up to so many.
+    #[cold]
+    fn call(&self, most: usize) {
+        let mut bench = lock(&self.bench);
+        let called = bench.sleeping.min(most);
+        if called == 0 {
+            return;
+        }
+        bench.sleeping -= called;
+        bench.called += called;
+        // In their name, so that nobody else is woken for the same.
+        self.awake.fetch_add(called, Relaxed);
+        drop(bench);
+        for _ in 0..called {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Sleeps until called, unless there is something to do after all.
+    fn sleep(&self, is_idle: impl Fn() -> bool) {
+        let mut bench = lock(&self.bench);
+        bench.sleeping += 1;
+        self.awake.fetch_sub(1, Relaxed);
+        // The publisher stores what it has published, and then looks whether anybody is awake; here it is the other way
+        // round. With a fence between each two, one of both sees the other's.
+        fence(SeqCst);
+        if !is_idle() {
+            bench.sleeping -= 1;
+            self.awake.fetch_add(1, Relaxed);
+            return;
+        }
+        while bench.called == 0 {
+            bench = wait(&self.wake, bench);
+        }
+        bench.called -= 1;
+    }
+
+    /// Nothing more will come: the workers end when they have run through what there is.
+    pub(crate) fn drain(&self) {
+        self.is_draining.store(true, Relaxed);
+        fence(SeqCst);
+        self.wake_all();
+    }
+
+    /// There will be no more workers.
+    pub(crate) fn end(&self) {
+        let bench = lock(&self.bench);
+        self.is_over.store(true, Relaxed);
+        drop(bench);
+        self.monitor.notify_all();
+    }
+}
+
+/// Starts what is missing of the workers for all, and the one that watches over them. For who holds the lock of
+/// `workers`.
+pub(crate) fn start<P: Protocol>(
+    shared: &Arc<Shared<P>>,
+    workers: &mut Vec<Worker>,
+) -> std::io::Result<()> {
+    let Some(crew) = &shared.crew else { return Ok(()) };
+    if crew.names.load(Relaxed) > 0 {
+        return Ok(());
+    }
+    let mut watched = vec![];
+    for _ in 0..crew.size {
+        watched.push(hire(shared, workers)?);
+    }
+    let crew = Arc::clone(crew);
+    let weak = Arc::downgrade(shared);
+    let monitor = Worker::spawn(format!("{}-monitor", shared.name), move |_| {
+        let again = || weak.upgrade();
+        watch(&crew, watched, again);
+    })?;
+    *lock(&shared.monitor) = Some(monitor);
+    Ok(())
+}
+
+fn hire<P: Protocol>(
+    shared: &Arc<Shared<P>>,
+    workers: &mut Vec<Worker>,
+) -> std::io::Result<Arc<Status>> {
+    let Some(crew) = &shared.crew else { return Ok(Arc::default()) };
+    let status = Arc::<Status>::default();
+    let name = format!("{}-worker-{}", shared.name, crew.names.fetch_add(1, Relaxed) + 1);
+    let (mine, theirs) = (Arc::clone(shared), Arc::clone(&status));
+    crew.awake.fetch_add(1, Relaxed);
+    let worker = Worker::spawn(name, move |name| serve(&mine, &theirs, name));
+    match worker {
+        Ok(worker) => {
+            workers.push(worker);
+            Ok(status)
+        }
+        Err(error) => {
+            crew.awake.fetch_sub(1, Relaxed);
+            Err(error)
+        }
+    }
+}
+
+/// Writes off workers that do not come back from a handler.
+fn watch<P: Protocol>(
+    crew: &Crew,
+    mut watched: Vec<Arc<Status>>,
+    shared: impl Fn() -> Option<Arc<Shared<P>>>,
+) {
+    let mut last = vec![0; watched.len()];
+    let mut quiet = 0;
+    let mut bench = lock(&crew.bench);
+    while !crew.is_over.load(Relaxed) {
+        bench = wait_for(&crew.monitor, bench, if quiet < QUIET { LOOK } else { GLANCE });
+        quiet = if crew.awake.load(Relaxed) > 0 { 0 } else { quiet.saturating_add(1) };
+        for (status, last) in watched.iter_mut().zip(&mut last) {
+            let visit = status.visit.load(Relaxed);
+            if visit % 2 == 0 || std::mem::replace(last, visit) != visit {
+                continue;
+            }
+            drop(bench);
+            if let Some(shared) = shared() {
+                replace(&shared, crew, status, visit);
+            }
+            bench = lock(&crew.bench);
+        }
+    }
+}
+
+/// Puts another worker in the place of one that is in the same visit for long, if it still is.
+fn replace<P: Protocol>(
+    shared: &Arc<Shared<P>>,
+    crew: &Crew,
+    status: &mut Arc<Status>,
+    visit: u64,
+) {
+    let swap = |from, to| status.visit.compare_exchange(from, to, SeqCst, SeqCst).is_ok();
+    if !swap(visit, visit | WRITTEN_OFF) {
+        return;
+    }
+    match hire(shared, &mut lock(&shared.workers)) {
+        Ok(instead) => {
+            crew.awake.fetch_sub(1, Relaxed);
+            *status = instead;
+        }
+        Err(error) => {
+            tracing::error!(%error, "no thread in place of a worker that is kept");
+            // Unless it is back, and serves that lane alone from now on.
+            swap(visit | WRITTEN_OFF, visit);
+        }
+    }
+}
+
+/// Goes from lane to lane until all is over.
+fn serve<P: Protocol>(shared: &Arc<Shared<P>>, status: &Status, name: &Arc<str>) {
+    let Some(crew) = &shared.crew else { return };
+    let mut topology = Cache::new(Arc::clone(&shared.topology));
+    let (mut idle, mut first, mut visit) = (0, 0, 0);
+    loop {
+        let lanes = Arc::clone(&topology.load().lanes);
+        let mut ran = false;
+        let mut at = clock::now();
+        let begun = at;
+        first += 1;
+        for index in 0..lanes.len() {
+            let lane = &lanes[(first + index) % lanes.len()].lane;
+            if lane.has_own_thread() || lane.is_running() || lane.is_idle() {
+                continue;
+            }
+            visit += 2;
+            status.visit.store(visit - 1, Relaxed);
+            let visited = lane.visit(name, &shared.cancel);
+            ran |= visited == Visited::Ran;
+            if status.visit.swap(visit, SeqCst) & WRITTEN_OFF != 0 {
+                // Somebody else is in its place.
+                if lane.take_own_thread() {
+                    serve_one(shared, lane, name);
+                }
+                return;
+            }
+            let now = clock::now();
+            if lane.is_slow(now - at, SLOW) {
+                give_own_thread(shared, lane);
+            }
+            at = now;
+        }
+        if ran {
+            idle = 0;
+            if at - begun > LONG && lanes.iter().any(|routed| has_work(&routed.lane)) {
+                crew.call(1);
+            }
+            continue;
+        }
+        if crew.is_draining.load(Relaxed) || shared.cancel.is_cancelled() {
+            crew.awake.fetch_sub(1, Relaxed);
+            return;
+        }
+        idle += 1;
+        if idle < SPINS {
+            std::hint::spin_loop();
+        } else if idle < SPINS + YIELDS {
+            std::thread::yield_now();
+        } else {
+            idle = 0;
+            drop(lanes);
+            crew.sleep(|| !needs_somebody(shared, crew));
+        }
+    }
+}
+
+fn has_work<P: Protocol>(lane: &Lane<P>) -> bool {
+    !lane.has_own_thread() && !lane.is_idle() && !lane.is_to_rest() && !lane.is_running()
+}
+
+fn needs_somebody<P: Protocol>(shared: &Shared<P>, crew: &Crew) -> bool {
+    crew.is_draining.load(Relaxed)
+        || shared.cancel.is_cancelled()
+        || shared.topology.load().lanes.iter().any(|routed| has_work(&routed.lane))
+}
+
+/// Gives a lane a thread of its own. Where there is none, it stays with the others.
+pub(crate) fn give_own_thread<P: Protocol>(shared: &Arc<Shared<P>>, lane: &Arc<Lane<P>>) {
+    let mut workers = lock(&shared.workers);
+    if shared.stopped.load(Relaxed) || !lane.take_own_thread() {
+        return;
+    }
+    let (mine, theirs) = (Arc::clone(shared), Arc::clone(lane));
+    let name = format!("{}-{}", shared.name, lane.name);
+    match Worker::spawn(name, move |name| serve_one(&mine, &theirs, name)) {
+        Ok(worker) => {
+            let (over, running) =
+                std::mem::take(&mut *workers).into_iter().partition::<Vec<_>, _>(Worker::is_over);
+            *workers = running;
+            workers.push(worker);
+            drop(workers);
+            over.into_iter().for_each(Worker::join);
+        }
+        Err(error) => {
+            lane.give_up_own_thread();
+            tracing::warn!(consumer = &*lane.name, %error, "no thread for a slow consumer");
+        }
+    }
+}
+
+/// Serves one lane until it has been quick for long, or it is over.
+fn serve_one<P: Protocol>(shared: &Arc<Shared<P>>, lane: &Arc<Lane<P>>, name: &Arc<str>) {
+    let mut quick = 0;
+    while quick < QUICK {
+        match lane.visit_asleep(name, &shared.cancel) {
+            None => return,
+            Some(took) if lane.keeps_thread || took > SLOW => quick = 0,
+            Some(_) => quick += 1,
+        }
+    }
+    lane.give_up_own_thread();
+    // What came meanwhile may have been left to this thread.
+    fence(SeqCst);
+    if let Some(crew) = &shared.crew {
+        crew.wake_if_all_sleep();
+    }
+}
