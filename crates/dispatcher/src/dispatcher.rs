@@ -234,12 +234,11 @@ impl<P: Protocol> Dispatcher<P> {
             }
         }
         report.lanes = self.shared.sinks.joined.end();
-        if expected > 0 {
-            self.lanes.settle();
-        }
         if report.lanes.len() < expected {
             report.cut_short = true;
             add_pending(&mut report, &lanes);
+        } else if expected > 0 {
+            self.lanes.settle(&lanes);
         }
         Ok(report)
     }

@@ -30,7 +30,7 @@ const PATIENCE: Duration = Duration::from_millis(2);
 /// And while it is not: that is the scheduler's doing.
 const LENIENCE: Duration = Duration::from_millis(20);
 /// How long who has read a message may take to say so to the publisher that waits for it.
-const SETTLING: Duration = Duration::from_micros(200);
+const SETTLING: Duration = Duration::from_millis(5);
 /// How often it looks before it gives its core away.
 const SPINS: u32 = 64;
 
@@ -231,17 +231,15 @@ impl<P: Protocol> Multicast<P> {
         }
     }
 
-    /// Drops what everybody has read, once who says that it is done is: that takes a moment longer.
-    pub(crate) fn settle(&mut self) {
-        let limit = clock::after(SETTLING);
-        loop {
-            self.reclaim();
-            let is_empty = self.writer.as_ref().is_none_or(Writer::is_empty);
-            if is_empty || !self.threaded || clock::now() >= limit {
-                return;
-            }
+    /// Drops what everybody has read, once these lanes, which have said that they are done with it, have given it back:
+    /// that takes a moment longer.
+    pub(crate) fn settle(&mut self, lanes: &[Arc<Lane<P>>]) {
+        let begun = clock::now();
+        let is_at_it = |lane: &Arc<Lane<P>>| lane.is_running();
+        while self.threaded && lanes.iter().any(is_at_it) && clock::now() - begun < SETTLING {
             std::thread::yield_now();
         }
+        self.reclaim();
     }
 
     /// Has a lane leave the ring, so that all that waits for it is in its backlog.

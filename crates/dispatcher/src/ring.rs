@@ -546,11 +546,6 @@ impl<T> Writer<T> {
         self.next
     }
 
-    /// Whether everything is reclaimed.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.tail == self.next && self.pins.is_empty()
-    }
-
     /// Whether a message can be put: there is a place that is vacant, or may be reclaimed as far as is known.
     #[inline]
     pub(crate) fn has_room(&self) -> bool {
