@@ -495,6 +495,17 @@ impl<P: Protocol> Dispatcher<P> {
         counts.missing.add(order.missing - counts.missing.get());
     }
 
+    /// Joins the workers that end in time. Meanwhile some may be hired in place of others that are kept.
+    fn join_workers(&self, deadline: Instant, unfinished: &mut Vec<Worker>) {
+        loop {
+            let workers = std::mem::take(&mut *lock(&self.shared.workers));
+            if workers.is_empty() {
+                return;
+            }
+            unfinished.extend(workers.into_iter().filter_map(|w| join_until(w, deadline).err()));
+        }
+    }
+
     fn stop(&mut self, limit: Duration) -> Shutdown<P::Message> {
         let deadline = clock::after(limit);
         {
@@ -515,19 +526,15 @@ impl<P: Protocol> Dispatcher<P> {
         }
         while clock::now() < deadline && self.run_once() {}
         let mut unfinished = vec![];
-        loop {
-            // Meanwhile some may have been hired in place of others that are kept.
-            let workers = std::mem::take(&mut *lock(&self.shared.workers));
-            if workers.is_empty() {
-                break;
-            }
-            unfinished.extend(workers.into_iter().filter_map(|w| join_until(w, deadline).err()));
-        }
+        self.join_workers(deadline, &mut unfinished);
         if let Some(crew) = &self.shared.crew {
             crew.end();
         }
+        // Once it has ended it hires nobody any more.
         let monitor = lock(&self.shared.monitor).take();
-        unfinished.extend(monitor.and_then(|monitor| join_until(monitor, deadline).err()));
+        let soon = clock::after(GRACE);
+        unfinished.extend(monitor.and_then(|monitor| join_until(monitor, soon).err()));
+        self.join_workers(deadline, &mut unfinished);
         // So that all that waits can be handed back.
         self.lanes.leave_all();
         let mut undelivered = vec![];
