@@ -37,10 +37,10 @@ const LOOK: Duration = Duration::from_millis(1);
 const GLANCE: Duration = Duration::from_millis(20);
 /// How many looks without anything to see make that.
 const QUIET: u32 = 500;
-/// How long a visit may take.
-pub(crate) const SLOW: Duration = Duration::from_micros(200);
 /// How long a round through the lanes may take before another worker is woken to help.
 const LONG: Duration = Duration::from_micros(50);
+/// How many slow visits in a row give a lane a thread of its own.
+const SLOW_IN_A_ROW: u32 = 2;
 /// How many quick visits in a row give a lane back to the workers for all.
 const QUICK: u32 = 4_096;
 /// How often who finds nothing looks again at once, and how often after giving its core away.
@@ -159,41 +159,37 @@ impl Crew {
     }
 }
 
-/// Starts what is missing of the workers for all, and the one that watches over them. For who holds the lock of
+/// Starts the workers for all, and the one that watches over them, unless that is done. For who holds the lock of
 /// `workers`.
 pub(crate) fn start<P: Protocol>(
+    crew: &Arc<Crew>,
     shared: &Arc<Shared<P>>,
     workers: &mut Vec<Worker>,
 ) -> std::io::Result<()> {
-    let Some(crew) = &shared.crew else { return Ok(()) };
-    if crew.names.load(Relaxed) > 0 {
+    let mut monitor = lock(&shared.monitor);
+    if monitor.is_some() {
         return Ok(());
     }
     let mut watched = vec![];
     for _ in 0..crew.size {
-        watched.push(hire(shared, workers)?);
+        watched.push(hire(crew, shared, workers)?);
     }
-    let crew = Arc::clone(crew);
-    let weak = Arc::downgrade(shared);
-    let monitor = Worker::spawn(format!("{}-monitor", shared.name), move |_| {
-        let again = || weak.upgrade();
-        watch(&crew, watched, again);
-    })?;
-    *lock(&shared.monitor) = Some(monitor);
+    let (crew, weak) = (Arc::clone(crew), Arc::downgrade(shared));
+    let name = format!("{}-monitor", shared.name);
+    *monitor = Some(Worker::spawn(name, move |_| watch(&crew, watched, || weak.upgrade()))?);
     Ok(())
 }
 
 fn hire<P: Protocol>(
+    crew: &Arc<Crew>,
     shared: &Arc<Shared<P>>,
     workers: &mut Vec<Worker>,
 ) -> std::io::Result<Arc<Status>> {
-    let Some(crew) = &shared.crew else { return Ok(Arc::default()) };
     let status = Arc::<Status>::default();
     let name = format!("{}-worker-{}", shared.name, crew.names.fetch_add(1, Relaxed) + 1);
-    let (mine, theirs) = (Arc::clone(shared), Arc::clone(&status));
+    let (mine, ours, theirs) = (Arc::clone(crew), Arc::clone(shared), Arc::clone(&status));
     crew.awake.fetch_add(1, Relaxed);
-    let worker = Worker::spawn(name, move |name| serve(&mine, &theirs, name));
-    match worker {
+    match Worker::spawn(name, move |name| serve(&mine, &ours, &theirs, name)) {
         Ok(worker) => {
             workers.push(worker);
             Ok(status)
@@ -207,7 +203,7 @@ fn hire<P: Protocol>(
 
 /// Writes off workers that do not come back from a handler.
 fn watch<P: Protocol>(
-    crew: &Crew,
+    crew: &Arc<Crew>,
     mut watched: Vec<Arc<Status>>,
     shared: impl Fn() -> Option<Arc<Shared<P>>>,
 ) {
@@ -224,7 +220,7 @@ fn watch<P: Protocol>(
             }
             drop(bench);
             if let Some(shared) = shared() {
-                replace(&shared, crew, status, visit);
+                replace(crew, &shared, status, visit);
             }
             bench = lock(&crew.bench);
         }
@@ -233,8 +229,8 @@ fn watch<P: Protocol>(
 
 /// Puts another worker in the place of one that is in the same visit for long, if it still is.
 fn replace<P: Protocol>(
+    crew: &Arc<Crew>,
     shared: &Arc<Shared<P>>,
-    crew: &Crew,
     status: &mut Arc<Status>,
     visit: u64,
 ) {
@@ -242,7 +238,7 @@ fn replace<P: Protocol>(
     if !swap(visit, visit | WRITTEN_OFF) {
         return;
     }
-    match hire(shared, &mut lock(&shared.workers)) {
+    match hire(crew, shared, &mut lock(&shared.workers)) {
         Ok(instead) => {
             crew.awake.fetch_sub(1, Relaxed);
             *status = instead;
@@ -256,8 +252,7 @@ fn replace<P: Protocol>(
 }
 
 /// Goes from lane to lane until all is over.
-fn serve<P: Protocol>(shared: &Arc<Shared<P>>, status: &Status, name: &Arc<str>) {
-    let Some(crew) = &shared.crew else { return };
+fn serve<P: Protocol>(crew: &Crew, shared: &Arc<Shared<P>>, status: &Status, name: &Arc<str>) {
     let mut topology = Cache::new(Arc::clone(&shared.topology));
     let (mut idle, mut first, mut visit) = (0, 0, 0);
     loop {
@@ -283,7 +278,7 @@ fn serve<P: Protocol>(shared: &Arc<Shared<P>>, status: &Status, name: &Arc<str>)
                 return;
             }
             let now = clock::now();
-            if lane.is_slow(now - at, SLOW) {
+            if lane.learn(now - at) >= SLOW_IN_A_ROW {
                 give_own_thread(shared, lane);
             }
             at = now;
@@ -332,9 +327,7 @@ pub(crate) fn give_own_thread<P: Protocol>(shared: &Arc<Shared<P>>, lane: &Arc<L
     let name = format!("{}-{}", shared.name, lane.name);
     match Worker::spawn(name, move |name| serve_one(&mine, &theirs, name)) {
         Ok(worker) => {
-            let (over, running) =
-                std::mem::take(&mut *workers).into_iter().partition::<Vec<_>, _>(Worker::is_over);
-            *workers = running;
+            let over = Worker::take_ended(&mut workers);
             workers.push(worker);
             drop(workers);
             over.into_iter().for_each(Worker::join);
@@ -352,8 +345,8 @@ fn serve_one<P: Protocol>(shared: &Arc<Shared<P>>, lane: &Arc<Lane<P>>, name: &A
     while quick < QUICK {
         match lane.visit_asleep(name, &shared.cancel) {
             None => return,
-            Some(took) if lane.keeps_thread || took > SLOW => quick = 0,
-            Some(_) => quick += 1,
+            Some(0) if !lane.keeps_thread => quick += 1,
+            Some(_) => quick = 0,
         }
     }
     lane.give_up_own_thread();

@@ -124,10 +124,12 @@ impl<P: Protocol> Lane<P> {
             Given::Lent(delivery)
                 if is_own_tale || matches!(runner.handler, Handler::Owning(_)) =>
             {
-                match P::duplicate(&delivery.message, class) {
+                match self.sinks.duplicate(&delivery.message, class) {
                     Some(message) => Given::Own(message),
                     None => {
-                        self.go_without(runner, delivery, Of { class, stream, skipped, watch });
+                        self.count_lost(class, stream);
+                        runner.has_not_told(stream, skipped);
+                        self.report(watch, Outcome::Dropped, None);
                         return;
                     }
                 }
@@ -144,12 +146,12 @@ impl<P: Protocol> Lane<P> {
             (holes, P::starts_state(message))
         });
         let started = watch.is_watched().then(clock::now);
+        // The way of almost all: what follows the handler moves more about than a delivery costs.
+        let is_plain = hole.is_none() && started.is_none();
         let made = match (&mut runner.handler, given) {
             (Handler::Borrowing(handler), Given::Lent(delivery)) => {
                 let verdict = catch_unwind(AssertUnwindSafe(|| handler(delivery)));
-                let is_handled = matches!(verdict, Ok(Verdict::Handled));
-                if is_handled && hole.is_none() && started.is_none() {
-                    // The way of almost all: what follows moves more about than a delivery costs.
+                if is_plain && matches!(verdict, Ok(Verdict::Handled)) {
                     self.counts.delivered.add(1);
                     return;
                 }
@@ -164,8 +166,7 @@ impl<P: Protocol> Lane<P> {
                 let trace = P::trace(&message);
                 let delivery = Delivery { message, skipped };
                 let verdict = catch_unwind(AssertUnwindSafe(|| handler(delivery)));
-                let is_handled = matches!(verdict, Ok(Verdict::Handled));
-                if is_handled && hole.is_none() && started.is_none() {
+                if is_plain && matches!(verdict, Ok(Verdict::Handled)) {
                     self.counts.delivered.add(1);
                     return;
                 }
@@ -192,20 +193,6 @@ impl<P: Protocol> Lane<P> {
         drop(rest);
     }
 
-    /// There was nothing to duplicate the message with.
-    #[cold]
-    fn go_without(&self, runner: &mut Runner<P>, delivery: &Delivery<P::Message>, of: Of<P::Key>) {
-        let Of { class, stream, skipped, watch } = of;
-        self.counts.dropped.add(1);
-        self.counts.without_duplicate.add(1);
-        self.sinks.without_duplicate(&delivery.message, class);
-        runner.has_not_told(stream, skipped);
-        if let Some(holes) = self.holes.as_ref().filter(|_| class == Class::Conflatable) {
-            holes.lose(stream);
-        }
-        self.report(watch, Outcome::Dropped, None);
-    }
-
     /// The handler has read a message that is others' too.
     fn lent(
         &self,
@@ -214,9 +201,6 @@ impl<P: Protocol> Lane<P> {
         verdict: std::thread::Result<Verdict<(), P::Fault>>,
         worker: &Arc<str>,
     ) -> Made<P> {
-        if matches!(verdict, Ok(Verdict::Handled)) {
-            return Made { outcome: Outcome::Handled, letter: None, rest: None };
-        }
         let (outcome, cause) = self.judge(P::trace(&delivery.message), verdict, worker);
         let cause = cause.filter(|_| class == Class::Critical);
         let letter = cause.and_then(|cause| Some((P::duplicate(&delivery.message, class)?, cause)));

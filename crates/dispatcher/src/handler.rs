@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use crate::{Class, Delivery, Protocol, Skipped, Verdict, watch::Watch};
+use crate::{Class, Delivery, Protocol, Skipped, Verdict, backlog::About, watch::Watch};
 
 type Owning<P> = Box<
     dyn FnMut(
@@ -60,4 +60,18 @@ pub(crate) struct Packet<P: Protocol> {
     pub(crate) class: Class,
     pub(crate) stream: P::Key,
     pub(crate) watch: Watch,
+}
+
+impl<P: Protocol> Packet<P> {
+    pub(crate) fn new(message: P::Message, about: About<P::Key>) -> Self {
+        let About { class, stream, missing, watch } = about;
+        let skipped = Skipped { missing, ..Skipped::default() };
+        Self { delivery: Delivery { message, skipped }, class, stream, watch }
+    }
+
+    /// What is known of it beside the message.
+    pub(crate) fn about(&self) -> About<P::Key> {
+        let Self { ref delivery, class, stream, watch } = *self;
+        About { class, stream, missing: delivery.skipped.missing, watch }
+    }
 }

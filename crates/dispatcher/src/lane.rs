@@ -18,7 +18,7 @@ use crate::{
     backlog::{About, Backlog, Entry, Pushed},
     clock,
     contain::contain,
-    crew::{Crew, SLOW},
+    crew::Crew,
     handler::{Handler, Packet, Runner},
     holes::Holes,
     ring::{Claim, MOST_CLAIMED, Post, Reader, Ring},
@@ -125,6 +125,8 @@ pub(crate) enum Visited {
     Nothing,
 }
 
+/// How long a visit may take.
+const SLOW: Duration = Duration::from_micros(200);
 /// How many messages of a backlog are run in one visit: more than are claimed, so that it is caught up with.
 const MOST_ENTRIES: usize = 256;
 /// How often a lane's own thread gives its core away before it goes to sleep. Waking it costs the publisher some 16 µs,
@@ -278,13 +280,18 @@ impl<P: Protocol> Lane<P> {
 
     /// As [`miss`](Self::miss), of one that is counted as published already.
     pub(crate) fn lose(&self, queue: &mut Queue<P>, about: &About<P::Key>) -> GivenWay<P> {
+        queue.backlog.miss(about.stream, about.missing);
+        self.count_lost(about.class, about.stream);
+        GivenWay { message: None, told: Some((about.watch, Outcome::Dropped)) }
+    }
+
+    /// A message could not be had: counted, and the publisher hears of it.
+    pub(crate) fn count_lost(&self, class: Class, stream: P::Key) {
         self.counts.dropped.add(1);
         self.counts.without_duplicate.add(1);
-        queue.backlog.miss(about.stream, about.missing);
-        if let Some(holes) = self.holes.as_ref().filter(|_| about.class == Class::Conflatable) {
-            holes.lose(about.stream);
+        if let Some(holes) = self.holes.as_ref().filter(|_| class == Class::Conflatable) {
+            holes.lose(stream);
         }
-        GivenWay { message: None, told: Some((about.watch, Outcome::Dropped)) }
     }
 
     /// What there is to do, at most so many messages; `cancelled` ends the lane's work as closing does.
@@ -339,8 +346,9 @@ impl<P: Protocol> Lane<P> {
         visited
     }
 
-    /// Runs what comes next, asleep until there is something. Answers how long that took; `None` if nothing will come.
-    pub(crate) fn visit_asleep(&self, worker: &Arc<str>, cancel: &Cancel) -> Option<Duration> {
+    /// Runs what comes next, asleep until there is something. Answers how many times in a row that was slow; `None` if
+    /// nothing will come.
+    pub(crate) fn visit_asleep(&self, worker: &Arc<str>, cancel: &Cancel) -> Option<u32> {
         let mut yields = 0;
         while self.is_idle() && yields < YIELDS {
             yields += 1;
@@ -350,17 +358,15 @@ impl<P: Protocol> Lane<P> {
             Next::Run(job) => {
                 let begun = clock::now();
                 self.run(job, worker, cancel);
-                let took = clock::now() - begun;
-                self.is_slow(took, SLOW);
-                Some(took)
+                Some(self.learn(clock::now() - begun))
             }
             Next::Idle | Next::End => None,
         }
     }
 
-    /// Whether it was slow twice in a row, this time included.
-    pub(crate) fn is_slow(&self, took: Duration, limit: Duration) -> bool {
-        let (slow, most) = if took > limit {
+    /// Learns from how long a visit took. Answers how many in a row were slow, this one included.
+    pub(crate) fn learn(&self, took: Duration) -> u32 {
+        let (slow, most) = if took > SLOW {
             // Not one at once: it may have been the scheduler, and the lane would fall behind the others.
             (self.slow.load(Relaxed) + 1, (self.most.load(Relaxed) / 4).max(1))
         } else {
@@ -368,7 +374,7 @@ impl<P: Protocol> Lane<P> {
         };
         self.slow.store(slow, Relaxed);
         self.most.store(most, Relaxed);
-        slow >= 2
+        slow
     }
 
     pub(crate) fn has_own_thread(&self) -> bool {
@@ -469,7 +475,9 @@ impl<P: Protocol> Lane<P> {
             self.wake_if_asleep();
             return;
         }
-        let gone = self.take_unread(&mut queue);
+        let mut gone = Gone::new();
+        self.take_claimed(&mut queue, &mut gone);
+        queue.skip_unread(&mut gone);
         drop(queue);
         self.discard_all(gone);
         self.drop_runner();
@@ -529,18 +537,18 @@ impl<P: Protocol> Lane<P> {
         self.to_rest.store(true, Relaxed);
         let running = queue.running;
         let mut entries = Vec::with_capacity(queue.backlog.len());
-        let mut gone = if running { Gone::new() } else { self.take_claimed(&mut queue) };
+        let mut gone = Gone::new();
+        self.take_claimed(&mut queue, &mut gone);
         entries.append(&mut gone.critical);
         while let Some(entry) = queue.backlog.pop() {
             entries.push(entry);
         }
-        let mut unread = self.take_unread(&mut queue);
-        entries.append(&mut unread.critical);
+        queue.skip_unread(&mut gone);
+        entries.append(&mut gone.critical);
         self.hint(&queue);
         drop(queue);
         self.wake.notify_all();
         self.discard_all(gone);
-        self.discard_all(unread);
         self.counts.discarded.add(entries.len() as u64);
         for entry in entries {
             // One message that panics when dropped must not cost the others their way out.
@@ -557,9 +565,8 @@ impl<P: Protocol> Lane<P> {
         contain(format_args!("the handler of `{}`, when dropped,", self.name), || drop(runner));
     }
 
-    /// What is left of the claim.
-    fn take_claimed(&self, queue: &mut Queue<P>) -> Gone<P> {
-        let mut gone = Gone::new();
+    /// What is left of the claim, unless whoever runs the lane has it.
+    fn take_claimed(&self, queue: &mut Queue<P>, gone: &mut Gone<P>) {
         if let Some(claim) = &mut queue.claim {
             while !claim.is_empty() {
                 claim.read(|packet| gone.add(packet));
@@ -567,16 +574,6 @@ impl<P: Protocol> Lane<P> {
             }
         }
         self.release(queue);
-        gone
-    }
-
-    /// What is in the ring, and what is left of the claim.
-    fn take_unread(&self, queue: &mut Queue<P>) -> Gone<P> {
-        let mut gone = self.take_claimed(queue);
-        if let Some(reader) = &mut queue.reader {
-            reader.skip(|packet| gone.add(packet));
-        }
-        gone
     }
 
     fn discard_all(&self, gone: Gone<P>) {
@@ -663,19 +660,22 @@ impl<P: Protocol> Gone<P> {
     }
 
     fn add(&mut self, packet: &Packet<P>) {
-        let Packet { ref delivery, class, stream, watch } = *packet;
-        let duplicate = || P::duplicate(&delivery.message, class);
-        match (class == Class::Critical).then(duplicate).flatten() {
-            Some(message) => {
-                let about = About { class, stream, missing: delivery.skipped.missing, watch };
-                self.critical.push(Entry::new(message, about));
-            }
-            None => self.others.push(watch),
+        let duplicate = || P::duplicate(&packet.delivery.message, packet.class);
+        match (packet.class == Class::Critical).then(duplicate).flatten() {
+            Some(message) => self.critical.push(Entry::new(message, packet.about())),
+            None => self.others.push(packet.watch),
         }
     }
 }
 
 impl<P: Protocol> Queue<P> {
+    /// Passes over what is in the ring.
+    fn skip_unread(&mut self, gone: &mut Gone<P>) {
+        if let Some(reader) = &mut self.reader {
+            reader.skip(|packet| gone.add(packet));
+        }
+    }
+
     /// Whether it can take from the ring what comes from now on, of which there may be as many as the ring holds, and has
     /// room for all of it beside what waits.
     pub(crate) fn may_enter(&self, ring: usize) -> bool {

@@ -13,7 +13,7 @@ use std::{
 };
 
 use crate::{
-    Class, DeathCause, Delivery, Protocol, Skipped,
+    Class, DeathCause, Protocol,
     backlog::About,
     clock,
     contain::contain,
@@ -120,18 +120,17 @@ impl<P: Protocol> Multicast<P> {
         let mut gone = vec![];
         let mut queue = lane.lock();
         let Some(reader) = queue.reader.as_mut() else { return };
-        writer.forget(place, reader, |taken| match taken {
-            Taken::Own(Packet { delivery, class, watch, .. }) => {
-                gone.push((Some(delivery.message), class, watch));
-            }
-            Taken::Shared(Packet { delivery, class, watch, .. }) => {
-                let is_critical = *class == Class::Critical;
-                let message = is_critical.then(|| duplicate(sinks, &delivery.message, *class));
-                gone.push((message.flatten(), *class, *watch));
-            }
+        writer.forget(place, reader, |taken| {
+            gone.push(match taken {
+                Taken::Own(packet) => (packet.about(), Some(packet.delivery.message)),
+                Taken::Shared(packet) if packet.class == Class::Critical => {
+                    (packet.about(), sinks.duplicate(&packet.delivery.message, packet.class))
+                }
+                Taken::Shared(packet) => (packet.about(), None),
+            });
         });
         drop(queue);
-        for (message, class, watch) in gone {
+        for (About { class, watch, .. }, message) in gone {
             contain("a message, when dropped,", || match message {
                 Some(message) => lane.discard(message, class, watch, DeathCause::Unsubscribed),
                 None => lane.discard_shared(watch),
@@ -164,12 +163,9 @@ impl<P: Protocol> Multicast<P> {
         if self.places.is_empty() {
             return;
         }
-        let About { class, stream, missing, watch } = about;
-        let skipped = Skipped { missing, ..Skipped::default() };
-        let packet = Packet { delivery: Delivery { message, skipped }, class, stream, watch };
         if let Some(writer) = &mut self.writer {
-            let displaced = writer.put(packet, class == Class::Critical, &self.places);
-            drop(displaced);
+            let alone = about.class == Class::Critical;
+            drop(writer.put(Packet::new(message, about), alone, &self.places));
         }
     }
 
@@ -193,7 +189,7 @@ impl<P: Protocol> Multicast<P> {
 
     fn send_aside(&self, index: usize, message: &P::Message, about: About<P::Key>) {
         let lane = &self.seats[index].lane;
-        match duplicate(&self.sinks, message, about.class) {
+        match self.sinks.duplicate(message, about.class) {
             Some(duplicate) => lane.push(duplicate, about),
             None => lane.miss(about),
         }
@@ -210,7 +206,8 @@ impl<P: Protocol> Multicast<P> {
         let Some(writer) = &mut self.writer else { return };
         let (seats, by_place, told) = (&self.seats, &self.by_place, &mut self.told);
         writer.publish(|place| told.push(by_place[place.index()]));
-        if told.is_empty() && !std::mem::take(&mut self.has_pushed) {
+        let has_pushed = std::mem::take(&mut self.has_pushed);
+        if told.is_empty() && !has_pushed {
             return;
         }
         // See `Lane::next_asleep` and `Crew::sleep`.
@@ -255,16 +252,10 @@ impl<P: Protocol> Multicast<P> {
         let queue = &mut *held;
         let Some(mut reader) = queue.reader.take() else { return };
         writer.take_over(place, &mut reader, |taken| {
-            let (message, about) = match taken {
-                Taken::Own(packet) => {
-                    let Packet { delivery, class, stream, watch } = packet;
-                    let missing = delivery.skipped.missing;
-                    (Some(delivery.message), About { class, stream, missing, watch })
-                }
-                Taken::Shared(Packet { delivery, class, stream, watch }) => {
-                    let missing = delivery.skipped.missing;
-                    let about = About { class: *class, stream: *stream, missing, watch: *watch };
-                    (duplicate(sinks, &delivery.message, *class), about)
+            let (about, message) = match taken {
+                Taken::Own(packet) => (packet.about(), Some(packet.delivery.message)),
+                Taken::Shared(packet) => {
+                    (packet.about(), sinks.duplicate(&packet.delivery.message, packet.class))
                 }
             };
             given_way.push(match message {
@@ -376,17 +367,4 @@ impl<P: Protocol> Multicast<P> {
 
 fn drop_contained<T>(message: T) {
     contain("a message, when dropped,", || drop(message));
-}
-
-/// A duplicate; where there is none, that is counted, and told if it is critical.
-fn duplicate<P: Protocol>(
-    sinks: &Sinks<P>,
-    message: &P::Message,
-    class: Class,
-) -> Option<P::Message> {
-    let duplicate = P::duplicate(message, class);
-    if duplicate.is_none() {
-        sinks.without_duplicate(message, class);
-    }
-    duplicate
 }

@@ -65,8 +65,7 @@ impl<P: Protocol> Routes<P> {
             own_thread,
             shared,
         ));
-        // Whoever unsubscribed since left a thread that is over, to be joined outside of the lock:
-        // it may still be dropping what is not ours.
+        // Whoever unsubscribed since left a thread that is over.
         let mut over = vec![];
         // Outside of the lock too, should they be dropped: patterns are not ours either.
         let mut routes = Some(routes);
@@ -78,12 +77,10 @@ impl<P: Protocol> Routes<P> {
                 return Err(SubscribeError::NameTaken { name: name.clone() });
             }
             if shared.threaded {
-                let running;
-                (over, running) = std::mem::take(workers).into_iter().partition(Worker::is_over);
-                *workers = running;
+                over = Worker::take_ended(workers);
                 let no_thread = |cause| SubscribeError::NoThread { name: name.clone(), cause };
-                if shared.crew.is_some() {
-                    crew::start(shared, workers).map_err(no_thread)?;
+                if let Some(crew) = &shared.crew {
+                    crew::start(crew, shared, workers).map_err(no_thread)?;
                 } else {
                     let (lane, cancel) = (Arc::clone(&lane), shared.cancel.clone());
                     workers.push(Worker::start(lane, &shared.name, cancel).map_err(no_thread)?);

@@ -70,14 +70,18 @@ impl<P: Protocol> Sinks<P> {
         }
     }
 
-    /// There was nothing to duplicate a message with.
-    #[cold]
-    pub(crate) fn without_duplicate(&self, message: &P::Message, class: Class) {
-        self.duplicates_failed.add(1);
-        if class == Class::Critical {
-            let trace = P::trace(message);
-            tracing::error!(trace, "a critical message has no duplicate");
+    /// A duplicate; that there is none is counted, and told if the message is critical.
+    #[inline]
+    pub(crate) fn duplicate(&self, message: &P::Message, class: Class) -> Option<P::Message> {
+        let duplicate = P::duplicate(message, class);
+        if duplicate.is_none() {
+            self.duplicates_failed.add(1);
+            if class == Class::Critical {
+                let trace = P::trace(message);
+                tracing::error!(trace, "a critical message has no duplicate");
+            }
         }
+        duplicate
     }
 
     /// Hands it to the sink, or, where there is none, says so in the log and drops it. Whatever of

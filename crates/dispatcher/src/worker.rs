@@ -49,8 +49,16 @@ impl Worker {
         })
     }
 
+    /// Takes out those whose work is over, to be joined where no lock is held: they may still be dropping what is not
+    /// ours.
+    pub(crate) fn take_ended(workers: &mut Vec<Self>) -> Vec<Self> {
+        let (over, running) = std::mem::take(workers).into_iter().partition(Self::is_over);
+        *workers = running;
+        over
+    }
+
     /// Whether the thread's work is over.
-    pub(crate) fn is_over(&self) -> bool {
+    fn is_over(&self) -> bool {
         matches!(self.ended.try_recv(), Err(TryRecvError::Disconnected))
     }
 

@@ -4,15 +4,17 @@ mod common;
 
 use std::time::Instant;
 
-use common::{Message, message, numbers, recorder, run_all, stepped};
-use meltica_dispatcher::{Class, Delivery, Dispatcher, LaneStats, Route, Skipped, Subscription};
+use common::{Message, Seen, Test, message, numbers, recorder, run_all, stepped};
+use meltica_dispatcher::{
+    Builder, Class, Delivery, Dispatcher, LaneStats, Route, Skipped, Subscription,
+};
 use proptest::prelude::*;
 
-fn publish(dispatcher: &mut Dispatcher<common::Test>, key: u32, class: Class, number: u64) {
+fn publish(dispatcher: &mut Dispatcher<Test>, key: u32, class: Class, number: u64) {
     dispatcher.publish(message(key, class, number), Instant::now()).expect("not cancelled");
 }
 
-fn skips(seen: &common::Seen) -> Vec<(u64, u64)> {
+fn skips(seen: &Seen) -> Vec<(u64, u64)> {
     let seen = seen.lock().expect("no test panics here");
     seen.iter().map(|d| (d.skipped.folded, d.skipped.dropped)).collect()
 }
@@ -215,47 +217,39 @@ proptest! {
     }
 }
 
-#[test]
-fn lm_04_nothing_is_folded_into_what_was_in_the_ring_before_such_a_time() {
-    let mut dispatcher = stepped().lane_capacity(2).ring_capacity(2).build().unwrap();
+/// What a consumer sees that has a whole and a delta waiting, does not want the stream while the next delta comes, and
+/// then wants it again.
+fn seen_around_a_time_without(builder: Builder<Test>) -> Seen {
+    let mut dispatcher = builder.build().expect("valid settings");
     let routes = dispatcher.routes();
     let (seen, handler) = recorder();
-    let lane = routes.subscribe(Subscription::new("a", handler).to(Route::All)).unwrap();
+    let lane = routes.subscribe(Subscription::new("a", handler).to(Route::All)).expect("the first");
     let mut publish = |number, is_delta| {
         let message = Message { is_delta, ..message(1, Class::Conflatable, number) };
         dispatcher.publish(message, Instant::now()).expect("not cancelled");
     };
-    // Both are in the ring, which has room for no more.
     publish(1, false);
     publish(2, true);
-    routes.reroute(lane, [Route::Key(2)]).unwrap();
+    routes.reroute(lane, [Route::Key(2)]).expect("it is there");
     publish(3, true);
-    routes.reroute(lane, [Route::All]).unwrap();
+    routes.reroute(lane, [Route::All]).expect("it is there");
     publish(4, true);
     publish(5, true);
     run_all(&mut dispatcher);
+    seen
+}
+
+#[test]
+fn lm_04_nothing_is_folded_into_what_was_in_the_ring_before_such_a_time() {
+    // Whole and delta are in the ring, which has room for no more.
+    let seen = seen_around_a_time_without(stepped().lane_capacity(2).ring_capacity(2));
     assert_eq!(numbers(&seen), [vec![1], vec![4, 5]]);
     assert_eq!(skips(&seen), [(0, 0), (1, 1)]);
 }
 
 #[test]
 fn lm_04_nothing_is_folded_over_a_time_in_which_the_consumer_did_not_want_the_stream() {
-    let mut dispatcher = stepped().lane_capacity(1).build().unwrap();
-    let routes = dispatcher.routes();
-    let (seen, handler) = recorder();
-    let lane = routes.subscribe(Subscription::new("a", handler).to(Route::All)).unwrap();
-    let mut publish = |number, is_delta| {
-        let message = Message { is_delta, ..message(1, Class::Conflatable, number) };
-        dispatcher.publish(message, Instant::now()).expect("not cancelled");
-    };
-    publish(1, false);
-    publish(2, true);
-    routes.reroute(lane, [Route::Key(2)]).unwrap();
-    publish(3, true);
-    routes.reroute(lane, [Route::All]).unwrap();
-    publish(4, true);
-    publish(5, true);
-    run_all(&mut dispatcher);
+    let seen = seen_around_a_time_without(stepped().lane_capacity(1));
     // With 4 folded into it, the whole that 1 began would lack 3.
     assert_eq!(numbers(&seen), [[4, 5]]);
     assert_eq!(skips(&seen), [(1, 2)]);

@@ -315,7 +315,7 @@ pub(crate) const BUGS: &[Bug] = &[
     Bug {
         name: "gap-untold-in-the-ring",
         what: "what never came is not told by way of the ring",
-        file: "crates/dispatcher/src/multicast.rs",
+        file: "crates/dispatcher/src/handler.rs",
         right: "let skipped = Skipped { missing, ..Skipped::default() };",
         wrong: "let missing = if PLANTED { 0 } else { missing };
         let skipped = Skipped { missing, ..Skipped::default() };",

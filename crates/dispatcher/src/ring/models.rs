@@ -33,6 +33,20 @@ fn serve(lane: &Lock, claim: &mut Claim<Number>, visits: usize, most: usize) -> 
     seen
 }
 
+/// A worker that [serves](serve), and gives the claim back.
+fn start(
+    lane: &Lock,
+    mut claim: Claim<Number>,
+    visits: usize,
+    most: usize,
+) -> thread::JoinHandle<(Vec<u64>, Claim<Number>)> {
+    let lane = Arc::clone(lane);
+    thread::spawn(move || {
+        let seen = serve(&lane, &mut claim, visits, most);
+        (seen, claim)
+    })
+}
+
 /// A lane in the ring, with its claim.
 fn lane(writer: &mut Writer<Number>) -> (Lock, Claim<Number>, Place) {
     let mut reader = writer.ring().seat();
@@ -67,14 +81,8 @@ fn rest(lane: &Lock, claim: &mut Claim<Number>) -> Vec<u64> {
 fn a_lane_reads_what_is_put_and_nothing_that_is_being_overwritten() {
     loom::model(|| {
         let mut writer = Ring::with_writer(2);
-        let (reader, mut claim, place) = lane(&mut writer);
-        let worker = {
-            let reader = Arc::clone(&reader);
-            thread::spawn(move || {
-                let seen = serve(&reader, &mut claim, 2, 1);
-                (seen, claim)
-            })
-        };
+        let (reader, claim, place) = lane(&mut writer);
+        let worker = start(&reader, claim, 2, 1);
         let put = put(&mut writer, 0..4, &[place]);
         let (mut seen, mut claim) = worker.join().unwrap();
         seen.extend(rest(&reader, &mut claim));
@@ -86,22 +94,10 @@ fn a_lane_reads_what_is_put_and_nothing_that_is_being_overwritten() {
 fn two_lanes_read_the_same_message_at_the_same_time() {
     loom::model(|| {
         let mut writer = Ring::with_writer(1);
-        let (one, mut one_claim, one_place) = lane(&mut writer);
-        let (other, mut other_claim, other_place) = lane(&mut writer);
-        let worker = {
-            let reader = Arc::clone(&one);
-            thread::spawn(move || {
-                let seen = serve(&reader, &mut one_claim, 1, 2);
-                (seen, one_claim)
-            })
-        };
-        let second = {
-            let reader = Arc::clone(&other);
-            thread::spawn(move || {
-                let seen = serve(&reader, &mut other_claim, 1, 2);
-                (seen, other_claim)
-            })
-        };
+        let (one, one_claim, one_place) = lane(&mut writer);
+        let (other, other_claim, other_place) = lane(&mut writer);
+        let worker = start(&one, one_claim, 1, 2);
+        let second = start(&other, other_claim, 1, 2);
         let put = put(&mut writer, 0..2, &[one_place, other_place]);
         for (worker, lane) in [(worker, one), (second, other)] {
             let (mut seen, mut claim) = worker.join().unwrap();
@@ -115,18 +111,12 @@ fn two_lanes_read_the_same_message_at_the_same_time() {
 fn takes_over(stays: bool) {
     loom::model(move || {
         let mut writer = Ring::with_writer(2);
-        let (reader, mut claim, place) = lane(&mut writer);
+        let (reader, claim, place) = lane(&mut writer);
         let other = stays.then(|| lane(&mut writer));
         let places: Vec<_> =
             [place].into_iter().chain(other.as_ref().map(|(_, _, place)| *place)).collect();
         put(&mut writer, 0..2, &places);
-        let worker = {
-            let reader = Arc::clone(&reader);
-            thread::spawn(move || {
-                let seen = serve(&reader, &mut claim, 1, 1);
-                (seen, claim)
-            })
-        };
+        let worker = start(&reader, claim, 1, 1);
         let mut taken = vec![];
         writer.take_over(place, &mut reader.lock().unwrap(), |message| {
             taken.push(match message {
@@ -219,15 +209,9 @@ fn a_lane_closes_from_another_thread_while_messages_are_put() {
 fn a_lane_comes_back_to_the_ring_after_its_claim() {
     loom::model(|| {
         let mut writer = Ring::with_writer(2);
-        let (reader, mut claim, place) = lane(&mut writer);
+        let (reader, claim, place) = lane(&mut writer);
         put(&mut writer, 0..1, &[place]);
-        let worker = {
-            let reader = Arc::clone(&reader);
-            thread::spawn(move || {
-                let seen = serve(&reader, &mut claim, 2, 2);
-                (seen, claim)
-            })
-        };
+        let worker = start(&reader, claim, 2, 2);
         let mut left = vec![];
         writer.take_over(place, &mut reader.lock().unwrap(), |message| {
             left.extend(match message {
