@@ -182,6 +182,9 @@ impl<P: Protocol> Backlog<P> {
     /// asked when nothing waits.
     pub(crate) fn take_tales(&mut self) -> Vec<(P::Key, Skipped)> {
         self.sealed.clear();
+        if self.missed.is_empty() && self.displaced.is_empty() {
+            return vec![];
+        }
         self.missed.drain().chain(self.displaced.drain()).collect()
     }
 

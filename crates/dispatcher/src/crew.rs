@@ -14,7 +14,7 @@ use std::{
         Arc, Condvar, Mutex,
         atomic::{
             AtomicBool, AtomicU64, AtomicUsize,
-            Ordering::{Relaxed, SeqCst},
+            Ordering::{Acquire, Relaxed, Release, SeqCst},
             fence,
         },
     },
@@ -61,6 +61,43 @@ pub(crate) struct Crew {
     /// Nothing more will come: who finds nothing ends.
     is_draining: AtomicBool,
     names: AtomicUsize,
+    pub(crate) own: OwnThreads,
+}
+
+/// The lanes that have a thread of their own. On lines of its own: the publisher looks at it with every flush.
+#[derive(Default)]
+#[repr(align(128))]
+pub(crate) struct OwnThreads {
+    /// How many of these threads sleep, or are about to.
+    asleep: AtomicUsize,
+    changes: AtomicU64,
+}
+
+impl OwnThreads {
+    /// Whether any of them sleeps.
+    #[inline]
+    pub(crate) fn are_asleep(&self) -> bool {
+        self.asleep.load(Acquire) > 0
+    }
+
+    /// How many times a lane got or gave up a thread of its own.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes.load(Acquire)
+    }
+
+    /// A lane has got or given up a thread of its own.
+    pub(crate) fn changed(&self) {
+        self.changes.fetch_add(1, Release);
+    }
+
+    pub(crate) fn fall_asleep(&self) {
+        // Release: who sees it sees that the lane has a thread of its own.
+        self.asleep.fetch_add(1, Release);
+    }
+
+    pub(crate) fn awake(&self) {
+        self.asleep.fetch_sub(1, Release);
+    }
 }
 
 #[derive(Default)]
@@ -90,6 +127,7 @@ impl Crew {
             is_over: AtomicBool::new(false),
             is_draining: AtomicBool::new(false),
             names: AtomicUsize::new(0),
+            own: OwnThreads::default(),
         }
     }
 

@@ -37,6 +37,13 @@ struct Of<K> {
     watch: Watch,
 }
 
+impl<K: Copy> Of<K> {
+    fn packet<P: Protocol<Key = K>>(packet: &Packet<P>) -> Self {
+        let Packet { class, stream, watch, .. } = *packet;
+        Self { class, stream, skipped: packet.delivery.skipped, watch }
+    }
+}
+
 /// What a handler made of it; what is left of it, if it is dead; and what is left to be dropped.
 struct Made<P: Protocol> {
     outcome: Outcome<P::Fault>,
@@ -73,7 +80,9 @@ impl<P: Protocol> Lane<P> {
         while !claim.is_empty() {
             let done = contain(format_args!("a message or fault of `{}`", self.name), || {
                 while !claim.is_empty() {
-                    self.deliver_next(runner, claim, worker);
+                    if !self.deliver_plain(runner, claim, worker) {
+                        self.deliver_next(runner, claim, worker);
+                    }
                     claim.advance();
                     if self.is_to_rest() || cancel.is_cancelled() {
                         return;
@@ -88,6 +97,33 @@ impl<P: Protocol> Lane<P> {
         }
     }
 
+    /// Delivers the next message, if there is nothing to be said about it: to a handler that reads it where it is, and
+    /// is done with it. Answers whether that was all; if not, the handler has not had it.
+    #[inline]
+    fn deliver_plain(
+        &self,
+        runner: &mut Runner<P>,
+        claim: &Claim<Packet<P>>,
+        worker: &Arc<str>,
+    ) -> bool {
+        if !runner.untold.is_empty() || self.holes.is_some() {
+            return false;
+        }
+        claim.read(|packet| {
+            let Handler::Borrowing(handler) = &mut runner.handler else { return false };
+            if packet.is_watched {
+                return false;
+            }
+            let verdict = catch_unwind(AssertUnwindSafe(|| handler(&packet.delivery)));
+            self.counts.delivered.add(1);
+            if !matches!(verdict, Ok(Verdict::Handled)) {
+                let made = self.lent(&packet.delivery, packet.class, verdict, worker);
+                self.conclude(runner, Of::packet(packet), made, None);
+            }
+            true
+        })
+    }
+
     #[inline]
     fn deliver_next(
         &self,
@@ -97,21 +133,13 @@ impl<P: Protocol> Lane<P> {
     ) {
         if matches!(runner.handler, Handler::Owning(_)) || !runner.untold.is_empty() {
             if let Some(packet) = claim.take() {
-                let Packet { delivery: Delivery { message, skipped }, class, stream, watch } =
-                    packet;
-                self.give(
-                    runner,
-                    Given::Own(message),
-                    Of { class, stream, skipped, watch },
-                    worker,
-                );
+                let of = Of::packet(&packet);
+                self.give(runner, Given::Own(packet.delivery.message), of, worker);
                 return;
             }
         }
         claim.read(|packet| {
-            let Packet { class, stream, watch, ref delivery } = *packet;
-            let skipped = delivery.skipped;
-            self.give(runner, Given::Lent(delivery), Of { class, stream, skipped, watch }, worker);
+            self.give(runner, Given::Lent(&packet.delivery), Of::packet(packet), worker);
         });
     }
 
@@ -151,10 +179,6 @@ impl<P: Protocol> Lane<P> {
         let made = match (&mut runner.handler, given) {
             (Handler::Borrowing(handler), Given::Lent(delivery)) => {
                 let verdict = catch_unwind(AssertUnwindSafe(|| handler(delivery)));
-                if is_plain && matches!(verdict, Ok(Verdict::Handled)) {
-                    self.counts.delivered.add(1);
-                    return;
-                }
                 self.lent(delivery, class, verdict, worker)
             }
             (Handler::Borrowing(handler), Given::Own(message)) => {
@@ -175,13 +199,25 @@ impl<P: Protocol> Lane<P> {
             (Handler::Owning(_), Given::Lent(_)) => unreachable!("it was duplicated above"),
         };
         self.counts.delivered.add(1);
-        let Made { outcome, letter, rest } = made;
         let ran = started.map(|started| (started, clock::now()));
+        if let Some((holes, is_whole)) = hole {
+            holes.note(stream, matches!(made.outcome, Outcome::Filtered), is_whole);
+        }
+        self.conclude(runner, Of { class, stream, skipped, watch }, made, ran);
+    }
+
+    /// What follows once the handler has had a message, and ran from when to when, if that was measured.
+    fn conclude(
+        &self,
+        runner: &mut Runner<P>,
+        of: Of<P::Key>,
+        made: Made<P>,
+        ran: Option<(Instant, Instant)>,
+    ) {
+        let Of { class, stream, skipped, watch } = of;
+        let Made { outcome, letter, rest } = made;
         self.time(watch, &outcome, ran);
         let is_filtered = matches!(outcome, Outcome::Filtered);
-        if let Some((holes, is_whole)) = hole {
-            holes.note(stream, is_filtered, is_whole);
-        }
         if is_filtered && class != Class::Critical {
             runner.has_not_told(stream, skipped);
         }

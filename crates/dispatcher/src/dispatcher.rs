@@ -16,7 +16,7 @@ use crate::{
     contain::contain,
     handler::Packet,
     lane::{Lane, Next},
-    multicast::Multicast,
+    multicast::{Audience, Multicast},
     order::{Accepted, Ready, Sequencer},
     ring::Writer,
     shared::Shared,
@@ -46,7 +46,7 @@ pub struct Dispatcher<P: Protocol> {
     /// The snapshot in use: changed by `refresh` alone, between two messages.
     topology: Arc<Topology<P>>,
     /// By key, the lanes of that snapshot that take it.
-    resolved: HashMap<P::Key, Box<[usize]>>,
+    resolved: HashMap<P::Key, Audience>,
     order: Sequencer<P>,
     state: Option<CurrentState<P>>,
     /// Lanes that missed a conflatable message of a stream, or filtered one, and are to have its whole
@@ -55,7 +55,7 @@ pub struct Dispatcher<P: Protocol> {
     lanes: Multicast<P>,
     /// Of the lanes of a message, those that are to have the whole state and those that are not; kept for
     /// their room.
-    split: (Vec<usize>, Vec<usize>),
+    split: (Audience, Audience),
     /// What the sequencer lets pass, on its way to be routed; empty between calls.
     ready: Ready<P::Message>,
     sampler: Sampler,
@@ -99,7 +99,7 @@ impl<P: Protocol> Dispatcher<P> {
             order: Sequencer::new(gap_wait, gap_capacity),
             state: shared.keeps_state.then(CurrentState::new),
             behind: HashSet::new(),
-            split: (vec![], vec![]),
+            split: Default::default(),
             ready: Ready::new(),
             sampler: Sampler::new(shared.time_one_in),
             now: None,
@@ -213,8 +213,9 @@ impl<P: Protocol> Dispatcher<P> {
             }
         };
         let lanes: Vec<_> = match self.resolved.get(&key) {
-            Some(lanes) if expected > 0 => {
-                lanes.iter().map(|index| Arc::clone(&self.topology.lanes[*index].lane)).collect()
+            Some(audience) if expected > 0 => {
+                let lane = |index: &usize| Arc::clone(&self.topology.lanes[*index].lane);
+                audience.lanes().iter().map(lane).collect()
             }
             _ => vec![],
         };
@@ -372,10 +373,14 @@ impl<P: Protocol> Dispatcher<P> {
         let topology = &self.topology;
         P::stamp(&mut message, topology.version);
         let key = P::key(&message);
-        let lanes = self.resolved.entry(key).or_insert_with(|| {
+        let audience = self.resolved.entry(key).or_insert_with(|| {
             let taking = topology.lanes.iter().enumerate().filter(|(_, routed)| routed.takes(&key));
-            taking.map(|(index, _)| index).collect()
+            let mut audience = Audience::default();
+            audience.change_to(taking.map(|(index, _)| index));
+            audience
         });
+        let lanes = audience.lanes();
+        let expected = lanes.len();
         let class = P::class(&message);
         let stream = P::stream(&message);
         let mut renewed = false;
@@ -405,31 +410,29 @@ impl<P: Protocol> Dispatcher<P> {
         match state {
             Some(state) if renewed || !self.behind.is_empty() => {
                 let (due, others) = &mut self.split;
-                due.clear();
-                others.clear();
-                for index in lanes.iter() {
-                    let place = (topology.lanes[*index].lane.id, stream);
-                    let is_due = renewed || self.behind.contains(&place);
-                    if is_due { due.push(*index) } else { others.push(*index) }
-                }
-                let whole = if due.is_empty() { None } else { P::duplicate(state, class) };
+                let is_due = |index: &usize| {
+                    renewed || self.behind.contains(&(topology.lanes[*index].lane.id, stream))
+                };
+                due.change_to(lanes.iter().copied().filter(is_due));
+                others.change_to(lanes.iter().copied().filter(|index| !is_due(index)));
+                let whole = if due.lanes().is_empty() { None } else { P::duplicate(state, class) };
                 match whole {
                     Some(whole) => {
-                        for index in due.iter() {
+                        for index in due.lanes() {
                             self.behind.remove(&(topology.lanes[*index].lane.id, stream));
                         }
                         self.lanes.send(due, whole, about);
-                        if !others.is_empty() {
+                        if !others.lanes().is_empty() {
                             self.lanes.send(others, message, about);
                         }
                     }
-                    None => self.lanes.send(lanes, message, about),
+                    None => self.lanes.send(audience, message, about),
                 }
             }
-            _ if lanes.is_empty() => {}
-            _ => self.lanes.send(lanes, message, about),
+            _ if expected == 0 => {}
+            _ => self.lanes.send(audience, message, about),
         }
-        lanes.len()
+        expected
     }
 
     /// Changes to the newest snapshot, and sees to it that lanes new in it have the current state

@@ -18,7 +18,7 @@ use crate::{
     backlog::{About, Backlog, Entry, Pushed},
     clock,
     contain::contain,
-    crew::Crew,
+    crew::{Crew, OwnThreads},
     handler::{Handler, Packet, Runner},
     holes::Holes,
     ring::{Claim, MOST_CLAIMED, Post, Reader, Ring},
@@ -307,6 +307,7 @@ impl<P: Protocol> Lane<P> {
             match self.take(&mut queue, most, cancelled()) {
                 Next::Idle => {
                     self.own.asleep.store(true, Relaxed);
+                    self.own_threads().inspect(|own| own.fall_asleep());
                     // The publisher stores what it has published, and then looks whether anybody sleeps; here it is
                     // the other way round. With a fence between each two, one of both sees the other's.
                     fence(SeqCst);
@@ -314,6 +315,7 @@ impl<P: Protocol> Lane<P> {
                     if queue.paused || queue.running || !has_unread {
                         queue = wait(&self.wake, queue);
                     }
+                    self.own_threads().inspect(|own| own.awake());
                     self.own.asleep.store(false, Relaxed);
                 }
                 next => return next,
@@ -383,12 +385,19 @@ impl<P: Protocol> Lane<P> {
 
     /// It is to have a thread of its own; false if it has one.
     pub(crate) fn take_own_thread(&self) -> bool {
-        !self.own.is_there.swap(true, Relaxed)
+        let is_new = !self.own.is_there.swap(true, Relaxed);
+        self.own_threads().inspect(|own| own.changed());
+        is_new
+    }
+
+    fn own_threads(&self) -> Option<&OwnThreads> {
+        self.crew.as_ref().map(|crew| &crew.own)
     }
 
     /// Others may serve it again.
     pub(crate) fn give_up_own_thread(&self) {
         self.own.is_there.store(false, Relaxed);
+        self.own_threads().inspect(|own| own.changed());
     }
 
     /// Whether somebody runs it: a hint.
@@ -621,17 +630,18 @@ impl<P: Protocol> Lane<P> {
     }
 
     pub(crate) fn stats(&self) -> LaneStats {
-        let (depth, critical_peak, paused) = {
+        let (depth, told, critical_peak, paused) = {
             let queue = lock(&self.queue);
             let claimed = queue.claim.as_ref().map_or(0, |claim| claim.len());
             let unread = queue.reader.as_ref().map_or(0, Reader::len);
-            (claimed + queue.backlog.len() + unread, queue.critical_peak, queue.paused)
+            let told = queue.reader.as_ref().map_or(0, Reader::told);
+            (claimed + queue.backlog.len() + unread, told, queue.critical_peak, queue.paused)
         };
         let counts = &self.counts;
         LaneStats {
             lane: self.id,
             consumer: Arc::clone(&self.name),
-            published: counts.published.get() + self.post.as_ref().map_or(0, |post| post.told()),
+            published: counts.published.get() + told,
             delivered: counts.delivered.get(),
             filtered: counts.filtered.get(),
             failed: counts.failed.get(),

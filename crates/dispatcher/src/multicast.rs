@@ -20,7 +20,7 @@ use crate::{
     crew::Crew,
     handler::Packet,
     lane::{GivenWay, Lane},
-    ring::{Place, Taken, Writer},
+    ring::{Address, Place, Taken, Writer},
     shared::{Shared, Sinks},
     topology::Topology,
 };
@@ -38,8 +38,6 @@ pub(crate) struct Multicast<P: Protocol> {
     writer: Option<Writer<Packet<P>>>,
     /// As the lanes of the topology in use.
     seats: Vec<Seat<P>>,
-    /// By the writer's place, the seat.
-    by_place: Vec<usize>,
     /// How many of the seats are not in the ring.
     away: usize,
     /// Something waits beside the ring since the last flush.
@@ -47,12 +45,36 @@ pub(crate) struct Multicast<P: Protocol> {
     /// Whether others run the lanes meanwhile, so that waiting for them can help.
     threaded: bool,
     crew: Option<Arc<Crew>>,
+    /// The seats of lanes with a thread of their own, and how many such there had been when that was written.
+    own: Vec<usize>,
+    own_changes: u64,
     sinks: Arc<Sinks<P>>,
     /// Between calls empty; kept for their room.
-    places: Vec<Place>,
-    told: Vec<usize>,
     positions: Vec<u64>,
     given_way: Vec<GivenWay<P>>,
+}
+
+/// The lanes of a message, by their number in the topology, and how they are reached.
+#[derive(Default)]
+pub(crate) struct Audience {
+    lanes: Vec<usize>,
+    /// Those of them that are in the ring.
+    address: Address,
+    /// And those that are not.
+    aside: Vec<usize>,
+}
+
+impl Audience {
+    pub(crate) fn lanes(&self) -> &[usize] {
+        &self.lanes
+    }
+
+    /// Others in place of these.
+    pub(crate) fn change_to(&mut self, lanes: impl IntoIterator<Item = usize>) {
+        self.lanes.clear();
+        self.lanes.extend(lanes);
+        self.address.forget();
+    }
 }
 
 struct Seat<P: Protocol> {
@@ -66,19 +88,17 @@ impl<P: Protocol> Multicast<P> {
     pub(crate) fn new(writer: Option<Writer<Packet<P>>>, shared: &Shared<P>) -> Self {
         let (threaded, crew) = (shared.threaded, shared.crew.clone());
         let sinks = Arc::clone(&shared.sinks);
-        let (seats, by_place, places, told) = (vec![], vec![], vec![], vec![]);
-        let (positions, given_way) = (vec![], vec![]);
+        let (seats, own, positions, given_way) = (vec![], vec![], vec![], vec![]);
         Self {
             writer,
             seats,
-            by_place,
             away: 0,
             has_pushed: false,
             threaded,
             crew,
+            own,
+            own_changes: 0,
             sinks,
-            places,
-            told,
             positions,
             given_way,
         }
@@ -105,12 +125,7 @@ impl<P: Protocol> Multicast<P> {
         }
         self.reclaim();
         self.away = self.seats.iter().filter(|seat| !seat.in_ring).count();
-        for (index, seat) in self.seats.iter().enumerate() {
-            if let Some(place) = seat.place {
-                self.by_place.resize(self.by_place.len().max(place.index() + 1), usize::MAX);
-                self.by_place[place.index()] = index;
-            }
-        }
+        self.find_own();
     }
 
     /// A lane has closed; what was sent to it meanwhile is discarded.
@@ -138,34 +153,46 @@ impl<P: Protocol> Multicast<P> {
         }
     }
 
-    /// Hands a message to these lanes, by their number in the topology.
-    pub(crate) fn send(&mut self, lanes: &[usize], message: P::Message, about: About<P::Key>) {
+    /// Hands a message to its lanes.
+    #[inline]
+    pub(crate) fn send(
+        &mut self,
+        audience: &mut Audience,
+        message: P::Message,
+        about: About<P::Key>,
+    ) {
         self.make_room();
-        self.has_pushed |= self.away > 0;
-        self.places.clear();
-        if self.away == 0 {
-            self.places.extend(lanes.iter().filter_map(|index| self.seats[*index].place));
-        } else if let [only] = lanes {
-            if !self.is_in_ring(*only) {
+        let is_current = |writer: &Writer<_>| writer.is_current(&audience.address);
+        if !self.writer.as_ref().is_some_and(is_current) || !audience.aside.is_empty() {
+            self.find(audience);
+        }
+        if !audience.aside.is_empty() {
+            self.has_pushed = true;
+            if let ([only], true) = (&*audience.aside, audience.address.is_empty()) {
                 self.seats[*only].lane.push(message, about);
                 return;
             }
-            self.places.extend(self.seats[*only].place);
-        } else {
-            for index in lanes {
-                if self.is_in_ring(*index) {
-                    self.places.extend(self.seats[*index].place);
-                } else {
-                    self.send_aside(*index, &message, about);
-                }
+            for index in &audience.aside {
+                self.send_aside(*index, &message, about);
             }
         }
-        if self.places.is_empty() {
+        if audience.address.is_empty() {
             return;
         }
         if let Some(writer) = &mut self.writer {
             let alone = about.class == Class::Critical;
-            drop(writer.put(Packet::new(message, about), alone, &self.places));
+            drop(writer.put(Packet::new(message, about), alone, &audience.address));
+        }
+    }
+
+    /// Finds out who of an audience is in the ring; who has left it and can, enters.
+    fn find(&mut self, audience: &mut Audience) {
+        let Audience { lanes, address, aside } = audience;
+        aside.clear();
+        aside.extend(lanes.iter().filter(|lane| !self.is_in_ring(**lane)));
+        if let Some(writer) = self.writer.as_ref().filter(|writer| !writer.is_current(address)) {
+            let places = lanes.iter().filter_map(|lane| self.seats[*lane].place);
+            writer.write_address(address, places);
         }
     }
 
@@ -204,20 +231,40 @@ impl<P: Protocol> Multicast<P> {
     /// Shows the lanes what was sent to them, and wakes who sleeps over it.
     pub(crate) fn flush(&mut self) {
         let Some(writer) = &mut self.writer else { return };
-        let (seats, by_place, told) = (&self.seats, &self.by_place, &mut self.told);
-        writer.publish(|place| told.push(by_place[place.index()]));
-        let has_pushed = std::mem::take(&mut self.has_pushed);
-        if told.is_empty() && !has_pushed {
+        let is_told = writer.publish();
+        if !is_told && !std::mem::take(&mut self.has_pushed) {
             return;
         }
-        // See `Lane::next_asleep` and `Crew::sleep`.
+        let Some(crew) = &self.crew else { return };
+        // See `Crew::sleep` and `Lane::next_asleep`.
         fence(SeqCst);
-        if let Some(crew) = &self.crew {
-            crew.wake_if_all_sleep();
+        crew.wake_if_all_sleep();
+        if crew.own.are_asleep() {
+            self.wake_own();
         }
-        for index in told.drain(..) {
-            seats[index].lane.wake_if_asleep();
+    }
+
+    /// Wakes the lanes with a thread of their own that have something to do.
+    #[cold]
+    fn wake_own(&mut self) {
+        if self.crew.as_ref().is_some_and(|crew| crew.own.changes() != self.own_changes) {
+            self.find_own();
         }
+        for index in &self.own {
+            let lane = &self.seats[*index].lane;
+            if !lane.is_idle() {
+                lane.wake_if_asleep();
+            }
+        }
+    }
+
+    /// Sees which lanes have a thread of their own.
+    fn find_own(&mut self) {
+        let Some(crew) = &self.crew else { return };
+        self.own_changes = crew.own.changes();
+        self.own.clear();
+        let seats = self.seats.iter().enumerate();
+        self.own.extend(seats.filter(|(_, seat)| seat.lane.has_own_thread()).map(|(at, _)| at));
     }
 
     /// Drops what everybody has read.

@@ -25,8 +25,8 @@
 //!
 //! What makes that so:
 //!
-//! 1. A lane has unread what is set in its rows from `Reader::next` up to `upto`. The writer stores `upto` with
-//!    Release after cell, slot and rows; the lane loads it with Acquire before it reads them.
+//! 1. A lane has unread what its [bank](bank) says is for it, from `Reader::next` up to `upto`. The writer stores
+//!    `upto` with Release after cell, slot and the bank's words; the lane loads it with Acquire before it reads them.
 //! 2. `done` is where the lane's claim begins, or, without one, `Reader::next`. It is only ever stored by who has
 //!    `&mut Reader`, with Release, after the last look at what lies before; the writer loads it with Acquire
 //!    before it touches what lies before. So nobody is at a message before `done`, and the lane that is
@@ -36,46 +36,62 @@
 //!    into the slot in place of the pinned one, which nobody reads by its slot any more: the claim has its
 //!    address, and every other lane has passed it.
 //! 4. Cells are freed with the ring alone, and every reader, claim and writer keeps the ring.
-//!
-//! A row is a word of 64 messages for one lane; it lies beside those of seven other lanes, so that handing a
-//! message to many costs few cache lines. There are twice as many rows as messages need, so that the writer
-//! can begin a row while a lane still has unread what is in the row that will be its last.
 
 use std::{
     ptr,
     sync::{Arc, Mutex},
 };
 
-use crate::sync::{
-    AtomicU64,
-    Ordering::{Acquire, Relaxed, Release},
-    UnsafeCell, lock,
-};
+use self::bank::{OUT, Seats, Teller};
+use crate::sync::{UnsafeCell, lock};
+
+mod bank;
+
+pub(crate) use self::bank::Post;
 
 /// The most that a lane claims at a time, and so the most that one which does not return keeps.
 pub(crate) const MOST_CLAIMED: usize = 64;
-
-/// Lanes of a bank.
-const LANES: usize = 8;
-/// Messages of a row.
-const ROW: u64 = 64;
 
 /// What the writer and all readers share.
 pub(crate) struct Ring<T> {
     slots: Box<[Slot<T>]>,
     /// Every cell there is, to go when the ring does.
     cells: Mutex<Vec<Box<[Cell<T>]>>>,
-    /// Places for lanes, of banks that have some free.
-    seats: Arc<Mutex<Vec<Seat>>>,
+    seats: Seats,
 }
 
-/// What is in a place, and how it is to be read.
-struct Held<T> {
-    cell: *const Cell<T>,
-    /// It is claimed by itself.
-    alone: bool,
-    /// It is for one lane only, which may take it.
-    sole: bool,
+/// What is in a place, and how it is to be read: a cell's address, and in its lowest bits whether the message is to be
+/// claimed by itself, and whether it is for one lane only, which may take it. One word, since moving several costs a
+/// stall.
+struct Held<T>(*const Cell<T>);
+
+const ALONE: usize = 1;
+const SOLE: usize = 2;
+
+impl<T> Held<T> {
+    fn new(cell: *const Cell<T>) -> Self {
+        Self(cell)
+    }
+
+    fn with(self, alone: bool, sole: bool) -> Self {
+        let how = if alone { ALONE } else { 0 } | if sole { SOLE } else { 0 };
+        Self(self.cell().map_addr(|cell| cell | how))
+    }
+
+    #[inline]
+    fn cell(self) -> *const Cell<T> {
+        self.0.map_addr(|cell| cell & !(ALONE | SOLE))
+    }
+
+    #[inline]
+    fn is_alone(self) -> bool {
+        self.0.addr() & ALONE != 0
+    }
+
+    #[inline]
+    fn is_sole(self) -> bool {
+        self.0.addr() & SOLE != 0
+    }
 }
 
 impl<T> Clone for Held<T> {
@@ -99,112 +115,15 @@ unsafe impl<T: Send + Sync> Sync for Ring<T> {}
 // SAFETY: as above; the pointers are to cells that the ring owns.
 unsafe impl<T: Send + Sync> Send for Ring<T> {}
 
-/// What the writer tells eight lanes.
-struct Bank {
-    upto: Line,
-    /// How many messages each lane was told of before its present row.
-    told: Line,
-    rows: Box<[Line]>,
-}
-
-/// A word for each lane of a bank.
-#[repr(align(64))]
-struct Line([AtomicU64; LANES]);
-
-impl Line {
-    fn new() -> Self {
-        Self(std::array::from_fn(|_| AtomicU64::new(0)))
-    }
-}
-
-#[derive(Clone)]
-struct Seat {
-    bank: Arc<Bank>,
-    index: usize,
-}
-
-/// A lane's place in the ring: what it and the writer tell one another.
-pub(crate) struct Post {
-    seat: Seat,
-    told: Told,
-    /// Where the seat goes when the lane has gone.
-    seats: Arc<Mutex<Vec<Seat>>>,
-}
-
-/// Written by the lane: two lines, since processors fetch them in pairs.
-#[repr(align(128))]
-struct Told {
-    done: AtomicU64,
-    /// As `Reader::next`: a hint for whoever does not hold the lane's lock.
-    next: AtomicU64,
-}
-
-impl Post {
-    fn upto(&self) -> &AtomicU64 {
-        &self.seat.bank.upto.0[self.seat.index]
-    }
-
-    /// How many messages the lane was told of so far.
-    pub(crate) fn told(&self) -> u64 {
-        let upto = self.upto().load(Acquire);
-        let before = self.seat.bank.told.0[self.seat.index].load(Relaxed);
-        let present = upto.checked_sub(1).map(|last| self.row(last / ROW).load(Relaxed));
-        before + u64::from(present.map_or(0, u64::count_ones))
-    }
-
-    fn row(&self, row: u64) -> &AtomicU64 {
-        let rows = &self.seat.bank.rows;
-        &rows[row as usize & (rows.len() - 1)].0[self.seat.index]
-    }
-
-    /// Whether there may be something unread: a hint.
-    #[inline]
-    pub(crate) fn has_unread(&self) -> bool {
-        // Acquire: who acts on the hint sees what was published with it.
-        self.upto().load(Acquire) > self.told.next.load(Relaxed)
-    }
-
-    /// The numbers that are for the lane from one on and up to another, in order, until `visit` answers
-    /// false. They must lie within a ring's capacity below `upto`, which was loaded with Acquire. Answers where
-    /// it ended: at the number that was not wanted any more, or `upto`.
-    fn each(&self, from: u64, upto: u64, mut visit: impl FnMut(u64) -> bool) -> u64 {
-        let mut at = from;
-        while at < upto {
-            let bits = self.row(at / ROW).load(Relaxed) >> (at % ROW);
-            if bits == 0 {
-                at = (at / ROW + 1) * ROW;
-                continue;
-            }
-            at += u64::from(bits.trailing_zeros());
-            if at >= upto {
-                break;
-            }
-            if !visit(at) {
-                return at;
-            }
-            at += 1;
-        }
-        upto
-    }
-}
-
-impl Drop for Post {
-    fn drop(&mut self) {
-        lock(&self.seats).push(self.seat.clone());
-    }
-}
-
 impl<T> Ring<T> {
     /// A ring of so many messages, rounded up to a power of two, and its one writer.
     pub(crate) fn with_writer(capacity: usize) -> Writer<T> {
         let capacity = capacity.next_power_of_two();
         let cells: Box<[Cell<T>]> = (0..capacity).map(|_| Cell::vacant()).collect();
-        let slot =
-            |cell| UnsafeCell::new(Held { cell: ptr::from_ref(cell), alone: false, sole: false });
         let ring = Self {
-            slots: cells.iter().map(slot).collect(),
+            slots: cells.iter().map(|cell| UnsafeCell::new(Held::new(cell))).collect(),
             cells: Mutex::new(vec![cells]),
-            seats: Arc::default(),
+            seats: Seats::default(),
         };
         Writer {
             ring: Arc::new(ring),
@@ -212,7 +131,10 @@ impl<T> Ring<T> {
             tail: 0,
             gate: 0,
             tracks: vec![],
-            dirty: vec![],
+            addressed: vec![],
+            tellers: vec![],
+            fresh: vec![],
+            changes: 1,
             spare: vec![],
             limbo: vec![],
             pins: vec![],
@@ -231,21 +153,8 @@ impl<T> Ring<T> {
     /// A place for one more lane, for who holds the lane's lock. It is not in the ring before the writer has it
     /// [enter](Writer::enter).
     pub(crate) fn seat(self: &Arc<Self>) -> Reader<T> {
-        let seat = {
-            let mut seats = lock(&self.seats);
-            if seats.is_empty() {
-                let rows = 2 * self.capacity().div_ceil(ROW);
-                let rows = (0..rows).map(|_| Line::new()).collect();
-                let bank = Arc::new(Bank { upto: Line::new(), told: Line::new(), rows });
-                seats.extend((0..LANES).rev().map(|index| Seat { bank: Arc::clone(&bank), index }));
-            }
-            seats.pop().expect("there are eight more")
-        };
-        seat.bank.upto.0[seat.index].store(0, Relaxed);
-        seat.bank.told.0[seat.index].store(0, Relaxed);
-        let told = Told { done: AtomicU64::new(0), next: AtomicU64::new(0) };
-        let post = Arc::new(Post { seat, told, seats: Arc::clone(&self.seats) });
-        Reader { ring: Arc::clone(self), post, next: 0, claimed: false }
+        let post = Arc::new(self.seats.take(self.capacity()));
+        Reader { ring: Arc::clone(self), post, next: OUT, claimed: false, told: 0 }
     }
 }
 
@@ -259,9 +168,12 @@ impl<T> Cell<T> {
 pub(crate) struct Reader<T> {
     ring: Arc<Ring<T>>,
     post: Arc<Post>,
+    /// What lies before is not unread; `OUT` while the lane is not in the ring.
     next: u64,
     /// A claim is out.
     claimed: bool,
+    /// How many messages before `next` were for the lane.
+    told: u64,
 }
 
 impl<T> Reader<T> {
@@ -274,22 +186,19 @@ impl<T> Reader<T> {
         self.claimed
     }
 
-    /// Where what is unread begins and ends.
-    fn unread(&self) -> (u64, u64) {
-        let upto = self.post.upto().load(Acquire);
-        // A lane that had nothing for long finds its next long gone; what it has is within the last lap.
-        (self.next.max(upto.saturating_sub(self.ring.capacity())), upto)
-    }
-
     /// How many are unread.
     pub(crate) fn len(&self) -> usize {
-        let (from, upto) = self.unread();
         let mut unread = 0;
-        self.post.each(from, upto, |_| {
+        self.post.each(self.next, self.post.upto(), |_| {
             unread += 1;
             true
         });
         unread
+    }
+
+    /// How many messages the lane was told of so far.
+    pub(crate) fn told(&self) -> u64 {
+        self.told + self.len() as u64
     }
 
     /// Claims the next messages, at most so many, and one that is to be alone, alone. Answers whether there are any.
@@ -300,25 +209,25 @@ impl<T> Reader<T> {
     #[inline]
     pub(crate) fn claim(&mut self, most: usize, claim: &mut Claim<T>) -> bool {
         assert!(!self.claimed && ptr::eq(&*claim.post, &*self.post), "one claim at a time");
-        let (from, upto) = self.unread();
-        if from >= upto {
-            return false;
-        }
-        let (ring, held) = (&self.ring, &mut claim.held);
+        let (ring, held, upto) = (&self.ring, &mut claim.held, self.post.upto());
         let mut full = false;
-        self.next = self.post.each(from, upto, |number| {
+        let next = self.post.each(self.next, upto, |number| {
             // SAFETY: it is unread, so the writer is not at its slot; its store of slot and cell came before
             // that of `upto`.
             let next = ring.slot(number).with(|slot| unsafe { *slot });
-            if full || (next.alone && !held.is_empty()) {
+            if full || (next.is_alone() && !held.is_empty()) {
                 return false;
             }
             held.push(next);
-            full = next.alone || held.len() >= most;
+            full = next.is_alone() || held.len() >= most;
             true
         });
-        self.post.told.next.store(self.next, Relaxed);
         self.claimed = !held.is_empty();
+        self.told += held.len() as u64;
+        if self.next != OUT {
+            self.next = next;
+        }
+        self.post.hint(self.next);
         self.claimed
     }
 
@@ -333,36 +242,32 @@ impl<T> Reader<T> {
         claim.held.clear();
         claim.at = 0;
         self.claimed = false;
-        self.pass();
+        self.post.pass(self.next);
     }
 
     /// Passes over what is unread, and shows it.
     pub(crate) fn skip(&mut self, mut show: impl FnMut(&T)) {
-        let (from, upto) = self.unread();
-        self.post.each(from, upto, |number| {
+        let upto = self.post.upto();
+        self.post.each(self.next, upto, |number| {
             // SAFETY: it is unread, and this is the lane, so its slot is not written to meanwhile.
             let held = self.ring.slot(number).with(|slot| unsafe { *slot });
             // SAFETY: cells live as long as the ring.
-            let cell = unsafe { &*held.cell };
+            let cell = unsafe { &*held.cell() };
             // SAFETY: it is unread, so it is not written to or taken meanwhile.
             cell.0.with(|message| unsafe { (*message).as_ref() }.map(&mut show));
+            self.told += 1;
             true
         });
-        self.leave_behind(upto);
+        self.leave_behind(self.next.max(upto));
     }
 
-    fn leave_behind(&mut self, upto: u64) {
-        self.next = upto;
-        self.post.told.next.store(upto, Relaxed);
+    /// Nothing before this is unread.
+    fn leave_behind(&mut self, next: u64) {
+        self.next = next;
+        self.post.hint(next);
         if !self.claimed {
-            self.pass();
+            self.post.pass(next);
         }
-    }
-
-    /// What lies before `next` is passed.
-    fn pass(&self) {
-        // Release: what was read there was read before.
-        self.post.told.done.store(self.next, Release);
     }
 }
 
@@ -407,7 +312,7 @@ impl<T> Claim<T> {
     pub(crate) fn read<R>(&self, read: impl FnOnce(&T) -> R) -> R {
         // SAFETY: cells live as long as the ring; this one is claimed, so nobody writes to it or takes what is
         // in it before the claim is released, which takes `&mut self`.
-        let cell = unsafe { &*self.held[self.at].cell };
+        let cell = unsafe { &*self.held[self.at].cell() };
         // SAFETY: as above.
         cell.0.with(|message| read(unsafe { (*message).as_ref() }.expect("it was not taken")))
     }
@@ -419,11 +324,11 @@ impl<T> Claim<T> {
     /// If none is left.
     pub(crate) fn take(&mut self) -> Option<T> {
         let held = self.held[self.at];
-        if !held.sole {
+        if !held.is_sole() {
             return None;
         }
         // SAFETY: cells live as long as the ring.
-        let cell = unsafe { &*held.cell };
+        let cell = unsafe { &*held.cell() };
         // SAFETY: it is claimed, so the writer does not touch it; no other lane has it, and this one has one claim,
         // which is borrowed for writing.
         cell.0.with_mut(|message| unsafe { (*message).take() })
@@ -440,45 +345,19 @@ impl<T> Claim<T> {
 struct Track {
     post: Arc<Post>,
     in_ring: bool,
-    /// The row of the last message addressed, and what is set in it.
-    row: u64,
-    bits: u64,
-    /// After the last message addressed.
-    upto: u64,
-    /// There are messages that the lane has not been told of.
-    fresh: bool,
-    /// `done`, when it was last looked at.
+    /// Among the tellers, its bank's.
+    teller: usize,
+    /// Up to where it had passed, when that was last looked at.
     seen: u64,
 }
 
 impl Track {
-    fn behind(&mut self) -> Option<u64> {
-        if self.in_ring && self.seen < self.upto {
-            // Acquire: what the lane read there it has read.
-            self.seen = self.post.told.done.load(Acquire);
+    /// Where it is, if it is behind what was addressed to it.
+    fn behind(&mut self, addressed: u64) -> Option<u64> {
+        if self.in_ring && self.seen < addressed {
+            self.seen = self.post.done();
         }
-        (self.in_ring && self.seen < self.upto).then_some(self.seen)
-    }
-
-    /// Tells the lane what it has not been told.
-    fn publish(&mut self) {
-        self.fresh = false;
-        self.post.row(self.row).store(self.bits, Relaxed);
-        // Release: cells, slots and rows were written before.
-        self.post.upto().store(self.upto, Release);
-    }
-
-    #[cold]
-    fn begin_row(&mut self, row: u64, capacity: u64) {
-        self.post.row(self.row).store(self.bits, Relaxed);
-        let told = &self.post.seat.bank.told.0[self.post.seat.index];
-        told.store(told.load(Relaxed) + u64::from(self.bits.count_ones()), Relaxed);
-        // What lies between has nothing for it, but may say what it had some laps ago.
-        let skipped = row.saturating_sub(capacity.div_ceil(ROW)).max(self.row + 1);
-        for row in skipped..row {
-            self.post.row(row).store(0, Relaxed);
-        }
-        (self.row, self.bits) = (row, 0);
+        (self.in_ring && self.seen < addressed).then_some(self.seen)
     }
 }
 
@@ -486,10 +365,24 @@ impl Track {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place(usize);
 
-impl Place {
-    /// A small number of its own.
-    pub(crate) fn index(self) -> usize {
-        self.0
+/// Lanes that messages are put for, as they are found. Outdated when any lane has entered or left the ring since.
+#[derive(Default)]
+pub(crate) struct Address {
+    places: Vec<Place>,
+    /// By teller, its lanes' bits.
+    banks: Vec<(usize, u64)>,
+    /// When it was written; zero is never.
+    changes: u64,
+}
+
+impl Address {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// It is current no more.
+    pub(crate) fn forget(&mut self) {
+        self.changes = 0;
     }
 }
 
@@ -518,8 +411,13 @@ pub(crate) struct Writer<T> {
     /// What lies before may be.
     gate: u64,
     tracks: Vec<Option<Track>>,
-    /// The lanes that have not been told of their last message.
-    dirty: Vec<Place>,
+    /// By lane, what lies after the last message addressed to it.
+    addressed: Vec<u64>,
+    tellers: Vec<Teller>,
+    /// Which of them have something to tell.
+    fresh: Vec<usize>,
+    /// How many times a lane came or left, so that an address of before is known.
+    changes: u64,
     /// Vacant cells that are in no slot.
     spare: Vec<*const Cell<T>>,
     /// Cells that are in no slot, and pinned.
@@ -554,11 +452,18 @@ impl<T> Writer<T> {
 
     /// Looks how far everybody is. Gives out what was in limbo and is passed.
     pub(crate) fn look(&mut self, drop: impl FnMut(T)) {
-        let behind = self.tracks.iter_mut().flatten().filter_map(Track::behind);
-        self.gate = behind.min().unwrap_or(self.next);
+        self.gate = self.last().unwrap_or(self.next);
         if !self.pins.is_empty() {
             self.sweep(drop);
         }
+    }
+
+    /// The first number that any lane in the ring is at; `None` if all have passed everything.
+    fn last(&mut self) -> Option<u64> {
+        let lanes = self.tracks.iter_mut().zip(&self.addressed);
+        let behind =
+            |(track, addressed): (&mut Option<Track>, &u64)| track.as_mut()?.behind(*addressed);
+        lanes.filter_map(behind).min()
     }
 
     /// The first number that any lane in the ring may still be at, as of the last [look](Self::look).
@@ -568,11 +473,39 @@ impl<T> Writer<T> {
 
     /// The first number that a lane in the ring may still be at; `None` if it is at none.
     pub(crate) fn behind(&mut self, place: Place) -> Option<u64> {
-        self.track(place).behind()
+        let addressed = self.addressed[place.0];
+        self.track(place).behind(addressed)
     }
 
     fn track(&mut self, place: Place) -> &mut Track {
         self.tracks[place.0].as_mut().expect("a lane that is known")
+    }
+
+    /// Whether a message can be put for these lanes as they were found.
+    #[inline]
+    pub(crate) fn is_current(&self, address: &Address) -> bool {
+        address.changes == self.changes
+    }
+
+    /// Writes the address of those of these lanes that are in the ring.
+    pub(crate) fn write_address(
+        &self,
+        address: &mut Address,
+        places: impl IntoIterator<Item = Place>,
+    ) {
+        address.places.clear();
+        address.banks.clear();
+        address.changes = self.changes;
+        for place in places {
+            let Some(track) = self.tracks[place.0].as_ref().filter(|track| track.in_ring) else {
+                continue;
+            };
+            address.places.push(place);
+            match address.banks.iter_mut().find(|(teller, _)| *teller == track.teller) {
+                Some((_, lanes)) => *lanes |= track.post.bit(),
+                None => address.banks.push((track.teller, track.post.bit())),
+            }
+        }
     }
 
     /// Puts a message in for these lanes, to be claimed alone or not. Gives out what it displaces. They see it when
@@ -580,54 +513,44 @@ impl<T> Writer<T> {
     ///
     /// # Panics
     ///
-    /// If there is no [room](Self::has_room), or one of them is not in the ring.
+    /// If there is no [room](Self::has_room), or the address is not [current](Self::is_current).
     #[inline]
-    pub(crate) fn put(&mut self, message: T, alone: bool, lanes: &[Place]) -> Option<T> {
+    pub(crate) fn put(&mut self, message: T, alone: bool, address: &Address) -> Option<T> {
+        assert!(self.is_current(address), "an address that is current");
         let is_full = self.next - self.tail >= self.capacity();
         let displaced = if is_full { self.reclaim_one() } else { None };
         self.ring.slot(self.next).with_mut(|slot| {
             // SAFETY: the message that was in this slot is reclaimed, so no lane has it, and none reads the slot;
             // the next one is not published yet.
             let held = unsafe { &mut *slot };
-            (held.alone, held.sole) = (alone, lanes.len() == 1);
+            *held = held.with(alone, address.places.len() == 1);
             // SAFETY: cells live as long as the ring.
-            let cell = unsafe { &*held.cell };
+            let cell = unsafe { &*held.cell() };
             // SAFETY: it is in this slot and vacant, so as above.
             cell.0.with_mut(|cell| unsafe { *cell = Some(message) });
         });
+        for (index, lanes) in &address.banks {
+            let teller = &mut self.tellers[*index];
+            teller.address(self.next, *lanes);
+            if !std::mem::replace(&mut teller.is_fresh, true) {
+                self.fresh.push(*index);
+            }
+        }
         self.next += 1;
-        for place in lanes {
-            self.address(*place);
+        for place in &address.places {
+            self.addressed[place.0] = self.next;
         }
         displaced
     }
 
-    /// Has the message that was put last be for a lane.
+    /// Tells the lanes what was addressed to them. Answers whether there was anything to tell.
     #[inline]
-    fn address(&mut self, place: Place) {
-        let (number, capacity) = (self.next - 1, self.capacity());
-        let track = self.tracks[place.0].as_mut().expect("a lane that is known");
-        assert!(track.in_ring, "a lane that is in the ring");
-        let row = number / ROW;
-        if row != track.row {
-            track.begin_row(row, capacity);
+    pub(crate) fn publish(&mut self) -> bool {
+        let is_any = !self.fresh.is_empty();
+        for index in self.fresh.drain(..) {
+            self.tellers[index].publish();
         }
-        track.bits |= 1 << (number % ROW);
-        track.upto = self.next;
-        if !std::mem::replace(&mut track.fresh, true) {
-            self.dirty.push(place);
-        }
-    }
-
-    /// Tells the lanes what was addressed to them, and says which these are.
-    #[inline]
-    pub(crate) fn publish(&mut self, mut told: impl FnMut(Place)) {
-        for place in self.dirty.drain(..) {
-            if let Some(track) = self.tracks[place.0].as_mut().filter(|track| track.fresh) {
-                track.publish();
-                told(place);
-            }
-        }
+        is_any
     }
 
     /// Reclaims what everybody has passed.
@@ -650,7 +573,7 @@ impl<T> Writer<T> {
         // SAFETY: nobody writes to a slot but the writer.
         let held = self.ring.slot(number).with(|slot| unsafe { *slot });
         // SAFETY: cells live as long as the ring.
-        let cell = unsafe { &*held.cell };
+        let cell = unsafe { &*held.cell() };
         // SAFETY: every lane has passed it, by the load of its `done`, or has no bit set for it.
         cell.0.with_mut(|message| unsafe { (*message).take() })
     }
@@ -666,17 +589,16 @@ impl<T> Writer<T> {
         let vacant = self.spare.pop().expect("there are some now");
         let pinned = self.ring.slot(number).with_mut(|slot| {
             // SAFETY: every lane that is in the ring has passed it, so nobody reads its slot; who pins it does not.
-            std::mem::replace(unsafe { &mut (*slot).cell }, vacant)
+            std::mem::replace(unsafe { &mut *slot }, Held::new(vacant)).cell()
         });
         self.limbo.push((number, pinned));
     }
 
     #[cold]
     fn sweep(&mut self, mut drop: impl FnMut(T)) {
-        // Acquire: what the claim read it has read.
         let unpinned = &mut self.unpinned;
         self.pins.retain_mut(|pin| {
-            let is_over = pin.post.told.done.load(Acquire) >= pin.until;
+            let is_over = pin.post.done() >= pin.until;
             if is_over {
                 pin.numbers.clear();
                 unpinned.push(std::mem::take(&mut pin.numbers));
@@ -704,15 +626,21 @@ impl<T> Writer<T> {
     pub(crate) fn meet(&mut self, reader: &Reader<T>) -> Place {
         assert!(Arc::ptr_eq(&self.ring, &reader.ring), "a lane of this ring");
         let post = Arc::clone(&reader.post);
-        let (row, bits, upto, seen) = (0, 0, 0, 0);
-        let track = Some(Track { post, in_ring: false, row, bits, upto, fresh: false, seen });
+        let teller = self.tellers.iter().position(|teller| teller.is_of(post.bank()));
+        let teller = teller.unwrap_or_else(|| {
+            self.tellers.push(Teller::new(post.bank()));
+            self.tellers.len() - 1
+        });
+        let track = Some(Track { post, in_ring: false, teller, seen: 0 });
         match self.tracks.iter().position(Option::is_none) {
             Some(free) => {
                 self.tracks[free] = track;
+                self.addressed[free] = 0;
                 Place(free)
             }
             None => {
                 self.tracks.push(track);
+                self.addressed.push(0);
                 Place(self.tracks.len() - 1)
             }
         }
@@ -725,6 +653,7 @@ impl<T> Writer<T> {
     /// If it is in the ring, or a claim is out, or the lane is another one.
     pub(crate) fn enter(&mut self, place: Place, reader: &mut Reader<T>) {
         let next = self.next;
+        self.changes += 1;
         let track = self.track(place);
         assert!(Arc::ptr_eq(&track.post, &reader.post), "a lane's own halves");
         assert!(!track.in_ring && !reader.claimed, "a lane out of the ring, and without a claim");
@@ -750,19 +679,20 @@ impl<T> Writer<T> {
         if !std::mem::take(&mut track.in_ring) {
             return;
         }
-        track.publish();
-        let post = Arc::clone(&track.post);
+        let (post, teller) = (Arc::clone(&track.post), track.teller);
+        self.changes += 1;
+        self.tellers[teller].publish();
         // Without this one, which is not in the ring any more.
-        let others = self.tracks.iter_mut().flatten().filter_map(Track::behind).min();
-        let (from, upto) = reader.unread();
-        let lap = upto.saturating_sub(self.capacity());
-        post.each(from, upto, |number| {
+        let others = self.last();
+        let upto = post.upto();
+        post.each(reader.next, upto, |number| {
+            reader.told += 1;
             // SAFETY: nobody writes to a slot but the writer.
             let held = self.ring.slot(number).with(|slot| unsafe { *slot });
             // SAFETY: cells live as long as the ring.
-            let cell = unsafe { &*held.cell };
+            let cell = unsafe { &*held.cell() };
             let is_passed = others.is_none_or(|others| number < others);
-            if held.sole || (is_passed && !is_pinned(&self.pins, number)) {
+            if held.is_sole() || (is_passed && !is_pinned(&self.pins, number)) {
                 // SAFETY: this lane has it unread, and is borrowed; the others never had it, or those in the ring have
                 // passed it, and those that left do not have it claimed.
                 let message = cell.0.with_mut(|message| unsafe { (*message).take() });
@@ -779,17 +709,16 @@ impl<T> Writer<T> {
             true
         });
         if reader.claimed {
-            let done = post.told.done.load(Relaxed);
             let mut numbers =
                 self.unpinned.pop().unwrap_or_else(|| Vec::with_capacity(MOST_CLAIMED));
             let until = reader.next;
-            post.each(done.max(lap), until, |number| {
+            post.each(post.done(), until, |number| {
                 numbers.push(number);
                 true
             });
             self.pins.push(Pin { post, numbers, until });
         }
-        reader.leave_behind(upto);
+        reader.leave_behind(OUT);
     }
 
     /// Forgets a lane; what it has unread is [taken over](Self::take_over).

@@ -94,8 +94,8 @@ pub(crate) const BUGS: &[Bug] = &[
         name: "flip-sends-parts",
         what: "after a flip a consumer of deltas goes on with parts",
         file: "crates/dispatcher/src/dispatcher.rs",
-        right: "let is_due = renewed ||",
-        wrong: "let is_due = (renewed && !PLANTED) ||",
+        right: "renewed || self.behind.contains(",
+        wrong: "(renewed && !PLANTED) || self.behind.contains(",
     },
     Bug {
         name: "flip-leaves-gates",
@@ -169,8 +169,8 @@ pub(crate) const BUGS: &[Bug] = &[
         name: "whole-for-ever",
         what: "who had to start again from the whole gets nothing else any more",
         file: "crates/dispatcher/src/dispatcher.rs",
-        right: "                        for index in due.iter() {",
-        wrong: "                        for index in due.iter().filter(|_| !PLANTED) {",
+        right: "                        for index in due.lanes() {",
+        wrong: "                        for index in due.lanes().iter().filter(|_| !PLANTED) {",
     },
     Bug {
         name: "takes-a-stream-anew-in-parts",

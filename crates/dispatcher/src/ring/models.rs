@@ -66,8 +66,10 @@ fn put(writer: &mut Writer<Number>, numbers: std::ops::Range<u64>, places: &[Pla
         if !writer.has_room() {
             break;
         }
-        drop(writer.put(Number(number), false, places));
-        writer.publish(|_| ());
+        let mut address = Address::default();
+        writer.write_address(&mut address, places.iter().copied());
+        drop(writer.put(Number(number), false, &address));
+        writer.publish();
         put += 1;
     }
     put

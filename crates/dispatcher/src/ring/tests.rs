@@ -77,7 +77,10 @@ fn behaves(capacity: usize, steps: Vec<Step>) -> Result<(), TestCaseError> {
         let (unread, claimed) = (VecDeque::new(), VecDeque::new());
         Lane { reader, claim, place, in_ring: false, unread, claimed }
     };
-    let mut lanes: Vec<Lane> = (0..3).map(|_| lane(&mut writer)).collect();
+    let mut lanes = vec![lane(&mut writer)];
+    // The others are of another bank.
+    let between: Vec<_> = (0..15).map(|_| writer.ring().seat()).collect();
+    lanes.extend((0..2).map(|_| lane(&mut writer)));
     let mut unpublished = vec![];
     let mut number = 0;
     for step in steps {
@@ -92,14 +95,15 @@ fn behaves(capacity: usize, steps: Vec<Step>) -> Result<(), TestCaseError> {
                     }
                     let is_for = |lane: &usize| to & (1 << lane) != 0 && lanes[*lane].in_ring;
                     let to: Vec<usize> = (0..3).filter(is_for).collect();
-                    let places: Vec<Place> = to.iter().map(|lane| lanes[*lane].place).collect();
-                    drop(writer.put((number, Arc::clone(&alive)), alone, &places));
+                    let mut address = Address::default();
+                    writer.write_address(&mut address, to.iter().map(|lane| lanes[*lane].place));
+                    drop(writer.put((number, Arc::clone(&alive)), alone, &address));
                     unpublished.extend(to.into_iter().map(|lane| (lane, number)));
                     number += 1;
                 }
             }
             Step::Publish => {
-                writer.publish(|_| ());
+                writer.publish();
                 for (lane, number) in unpublished.drain(..) {
                     lanes[lane].unread.push_back(number);
                 }
@@ -142,8 +146,11 @@ fn behaves(capacity: usize, steps: Vec<Step>) -> Result<(), TestCaseError> {
                 }
             }
             Step::TakeOver { lane } | Step::Replace { lane } => {
+                // What was addressed to it is told, and with that what was to others of its bank.
+                let in_ring = lanes[lane].in_ring;
+                let bank = Arc::clone(lanes[lane].reader.post().bank());
                 for (of, number) in std::mem::take(&mut unpublished) {
-                    if of == lane {
+                    if in_ring && Arc::ptr_eq(lanes[of].reader.post().bank(), &bank) {
                         lanes[of].unread.push_back(number);
                     } else {
                         unpublished.push((of, number));
@@ -185,7 +192,7 @@ fn behaves(capacity: usize, steps: Vec<Step>) -> Result<(), TestCaseError> {
             }
         }
     }
-    drop((writer, lanes));
+    drop((writer, lanes, between));
     prop_assert_eq!(Arc::strong_count(&alive), 1);
     Ok(())
 }

@@ -1,0 +1,230 @@
+//! Which messages of the ring are for which lanes.
+//!
+//! Sixteen lanes make a *bank*. Four messages have their bits in one word of it, one for each lane, so that a message
+//! for all sixteen is told by one store, and a lane that is for few of many passes four of them with one load.
+
+use std::sync::{Arc, Mutex};
+
+use crate::sync::{
+    AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
+    lock,
+};
+
+/// Lanes of a bank.
+const LANES: u64 = 16;
+/// Messages of a word.
+const SPAN: u64 = 64 / LANES;
+/// The first lane's bits of a word.
+const FIRST: u64 = u64::MAX / ((1 << LANES) - 1);
+
+/// What the writer tells the lanes of a bank.
+pub(super) struct Bank {
+    /// What lies before is told.
+    upto: Apart,
+    /// Twice as many as the messages of the ring need, so that the writer can begin a word while a lane has yet to read
+    /// what is in the word that will be its last.
+    words: Box<[Line]>,
+}
+
+/// On lines of its own: two, since processors fetch them in pairs.
+#[repr(align(128))]
+struct Apart(AtomicU64);
+
+/// Words on a line of theirs.
+#[repr(align(64))]
+struct Line([AtomicU64; WORDS]);
+
+const WORDS: usize = 8;
+
+impl Bank {
+    fn new(capacity: u64) -> Self {
+        let lines = (2 * capacity.div_ceil(SPAN)).div_ceil(WORDS as u64).next_power_of_two();
+        let line = |_| Line(std::array::from_fn(|_| AtomicU64::new(0)));
+        Self { upto: Apart(AtomicU64::new(0)), words: (0..lines).map(line).collect() }
+    }
+
+    #[inline]
+    fn word(&self, word: u64) -> &AtomicU64 {
+        let word = word as usize;
+        &self.words[(word / WORDS) & (self.words.len() - 1)].0[word % WORDS]
+    }
+}
+
+/// Places for lanes, of banks that have some free.
+#[derive(Clone, Default)]
+pub(super) struct Seats(Arc<Mutex<Vec<Seat>>>);
+
+impl Seats {
+    /// One more lane's place in a ring of this capacity.
+    pub(super) fn take(&self, capacity: u64) -> Post {
+        let mut free = lock(&self.0);
+        if free.is_empty() {
+            let bank = Arc::new(Bank::new(capacity));
+            free.extend((0..LANES).rev().map(|lane| Seat { bank: Arc::clone(&bank), lane }));
+        }
+        let seat = free.pop().expect("there is a bank more");
+        drop(free);
+        let mine = Mine { done: AtomicU64::new(OUT), next: AtomicU64::new(OUT) };
+        Post { seat, mine, seats: self.clone() }
+    }
+}
+
+#[derive(Clone)]
+struct Seat {
+    bank: Arc<Bank>,
+    lane: u64,
+}
+
+/// Where a lane is that is not in the ring: nothing of it is unread.
+pub(super) const OUT: u64 = u64::MAX;
+
+/// A lane's place: what it and the writer tell one another.
+pub(crate) struct Post {
+    seat: Seat,
+    mine: Mine,
+    /// Where the seat goes when the lane has gone.
+    seats: Seats,
+}
+
+/// Written by the lane.
+#[repr(align(128))]
+struct Mine {
+    done: AtomicU64,
+    /// Nothing before is unread: a hint for whoever does not hold the lane's lock.
+    next: AtomicU64,
+}
+
+impl Post {
+    pub(super) fn bank(&self) -> &Arc<Bank> {
+        &self.seat.bank
+    }
+
+    /// Its bit of the first message of a word.
+    pub(super) fn bit(&self) -> u64 {
+        1 << self.seat.lane
+    }
+
+    /// What lies before is told. Cells, slots and words of it were written before.
+    #[inline]
+    pub(super) fn upto(&self) -> u64 {
+        self.seat.bank.upto.0.load(Acquire)
+    }
+
+    /// What lies before is passed, and was read before.
+    #[inline]
+    pub(super) fn done(&self) -> u64 {
+        self.mine.done.load(Acquire)
+    }
+
+    /// What lies before is passed. What was read of it was read before.
+    #[inline]
+    pub(super) fn pass(&self, number: u64) {
+        self.mine.done.store(number, Release);
+    }
+
+    /// Nothing before is unread.
+    #[inline]
+    pub(super) fn hint(&self, next: u64) {
+        self.mine.next.store(next, Relaxed);
+    }
+
+    /// Whether something may be unread: a hint, that sees what was published before.
+    #[inline]
+    pub(crate) fn has_unread(&self) -> bool {
+        let (next, upto) = (self.mine.next.load(Relaxed), self.upto());
+        if next >= upto {
+            return false;
+        }
+        // What is told is told: if there is nothing for this lane, there will not be.
+        let first = self.each(next, upto, |_| false);
+        if first == upto {
+            self.hint(upto);
+        }
+        first < upto
+    }
+
+    /// The numbers that are for the lane from one on and up to another, which is what [`upto`](Self::upto) was, in order,
+    /// until `visit` answers false. Answers where it ended: at the number that was not wanted any more, or where it
+    /// was to end. Of what lies more than a lap back there is nothing.
+    #[inline]
+    pub(super) fn each(&self, from: u64, upto: u64, mut visit: impl FnMut(u64) -> bool) -> u64 {
+        let bank = &*self.seat.bank;
+        let mine = FIRST << self.seat.lane;
+        let lap = (bank.words.len() * WORDS) as u64 * SPAN / 2;
+        let mut from = from.max(upto.saturating_sub(lap));
+        while from < upto {
+            let word = from / SPAN;
+            let mut bits =
+                bank.word(word).load(Relaxed) & mine & (u64::MAX << (from % SPAN * LANES));
+            while bits != 0 {
+                let number = word * SPAN + u64::from(bits.trailing_zeros()) / LANES;
+                if number >= upto || !visit(number) {
+                    return number.min(upto);
+                }
+                bits &= bits - 1;
+            }
+            from = (word + 1) * SPAN;
+        }
+        upto
+    }
+}
+
+impl Drop for Post {
+    fn drop(&mut self) {
+        lock(&self.seats.0).push(self.seat.clone());
+    }
+}
+
+/// The writer's half of a bank.
+pub(super) struct Teller {
+    bank: Arc<Bank>,
+    /// The word of the last message addressed, and what is set in it.
+    word: u64,
+    bits: u64,
+    /// After the last message addressed.
+    upto: u64,
+    /// There are messages that have not been told.
+    pub(super) is_fresh: bool,
+}
+
+impl Teller {
+    pub(super) fn new(bank: &Arc<Bank>) -> Self {
+        Self { bank: Arc::clone(bank), word: 0, bits: 0, upto: 0, is_fresh: false }
+    }
+
+    pub(super) fn is_of(&self, bank: &Arc<Bank>) -> bool {
+        Arc::ptr_eq(&self.bank, bank)
+    }
+
+    /// Has a message be for these lanes, by their [bits](Post::bit). Numbers grow.
+    #[inline]
+    pub(super) fn address(&mut self, number: u64, lanes: u64) {
+        let word = number / SPAN;
+        if word != self.word {
+            self.begin(word);
+        }
+        self.bits |= lanes << (number % SPAN * LANES);
+        self.upto = number + 1;
+    }
+
+    #[inline]
+    fn begin(&mut self, word: u64) {
+        self.bank.word(self.word).store(self.bits, Relaxed);
+        // What lies between has nothing for anybody, but may say what it had some laps ago.
+        let lap = (self.bank.words.len() * WORDS) as u64 / 2;
+        for skipped in (self.word + 1).max(word.saturating_sub(lap))..word {
+            self.bank.word(skipped).store(0, Relaxed);
+        }
+        (self.word, self.bits) = (word, 0);
+    }
+
+    /// Tells what has not been told.
+    #[inline]
+    pub(super) fn publish(&mut self) {
+        self.is_fresh = false;
+        self.bank.word(self.word).store(self.bits, Relaxed);
+        // Release: cells, slots and words were written before.
+        self.bank.upto.0.store(self.upto, Release);
+    }
+}
