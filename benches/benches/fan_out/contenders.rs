@@ -51,6 +51,7 @@ pub(crate) fn CONTENDERS<const WORDS: usize>() -> Vec<Contender<WORDS>> {
     vec![
         row("meltica-dispatcher", lent::<WORDS>),
         row("meltica-dispatcher, in batches", batches::<WORDS>),
+        row("meltica-dispatcher, inline", inline::<WORDS>),
         row("meltica-dispatcher, owned duplicates", owned::<WORDS>),
         row("meltica-dispatcher, queues", queued::<WORDS>),
         row("crossbeam-channel, a `Box` each", crossbeam_box::<WORDS>),
@@ -103,23 +104,30 @@ struct How {
     owning: bool,
     /// Messages are published 64 at a time.
     batches: bool,
+    /// Handlers run on the publisher's thread.
+    inline: bool,
 }
 
+const LENT: How = How { queues: false, owning: false, batches: false, inline: false };
+
 fn batches<const WORDS: usize>(consumers: usize, events: u64) -> (u64, Duration) {
-    let how = How { queues: false, owning: false, batches: true };
-    dispatcher::<WORDS>(consumers, events, how)
+    dispatcher::<WORDS>(consumers, events, How { batches: true, ..LENT })
 }
 
 fn lent<const WORDS: usize>(consumers: usize, events: u64) -> (u64, Duration) {
-    dispatcher::<WORDS>(consumers, events, How { queues: false, owning: false, batches: false })
+    dispatcher::<WORDS>(consumers, events, LENT)
 }
 
 fn owned<const WORDS: usize>(consumers: usize, events: u64) -> (u64, Duration) {
-    dispatcher::<WORDS>(consumers, events, How { queues: false, owning: true, batches: false })
+    dispatcher::<WORDS>(consumers, events, How { owning: true, ..LENT })
 }
 
 fn queued<const WORDS: usize>(consumers: usize, events: u64) -> (u64, Duration) {
-    dispatcher::<WORDS>(consumers, events, How { queues: true, owning: true, batches: false })
+    dispatcher::<WORDS>(consumers, events, How { queues: true, owning: true, ..LENT })
+}
+
+fn inline<const WORDS: usize>(consumers: usize, events: u64) -> (u64, Duration) {
+    dispatcher::<WORDS>(consumers, events, How { inline: true, ..LENT })
 }
 
 fn dispatcher<const WORDS: usize>(consumers: usize, events: u64, how: How) -> (u64, Duration) {
@@ -152,6 +160,7 @@ fn dispatcher<const WORDS: usize>(consumers: usize, events: u64, how: How) -> (u
         } else {
             Subscription::borrowing(name, move |message: &Delivery<_>| handle(message))
         };
+        let subscription = if how.inline { subscription.inline() } else { subscription };
         dispatcher.routes().subscribe(subscription.to(Route::All)).expect("a name of its own");
     }
     let room = (consumers + 2) * (room + 1);

@@ -33,6 +33,7 @@ pub struct Builder<P: Protocol> {
     gap_capacity: usize,
     keep_current_state: bool,
     time_one_in: u32,
+    inline_limit: Option<Duration>,
     cancel: Cancel,
     fault_sink: Option<FaultSink<P::Fault>>,
     dead_letter_sink: Option<DeadLetterSink<P::Message>>,
@@ -49,6 +50,7 @@ impl<P: Protocol> Builder<P> {
             gap_capacity: 200,
             keep_current_state: false,
             time_one_in: 0,
+            inline_limit: Some(Duration::from_micros(100)),
             cancel: Cancel::new(),
             fault_sink: None,
             dead_letter_sink: None,
@@ -125,6 +127,14 @@ impl<P: Protocol> Builder<P> {
         self
     }
 
+    /// How long the handler of an [inline](crate::Subscription::inline) consumer may take: one of which two in a row of
+    /// those calls that are measured, every sixteenth, take longer is moved to the workers, and the log says so. None
+    /// is moved without a limit, or without workers. By default 100 µs.
+    pub fn inline_limit(mut self, limit: Option<Duration>) -> Self {
+        self.inline_limit = limit;
+        self
+    }
+
     /// The token that ends it all. By default one of its own, which nobody cancels.
     pub fn cancel(mut self, cancel: Cancel) -> Self {
         self.cancel = cancel;
@@ -198,6 +208,7 @@ impl<P: Protocol> Builder<P> {
             lane_capacity: self.lane_capacity,
             keeps_state: self.keep_current_state,
             time_one_in: self.time_one_in,
+            inline_limit: self.inline_limit.filter(|_| self.workers != Some(0)),
             topology: Arc::new(ArcSwap::from_pointee(topology)),
             workers: Mutex::new(vec![]),
             crew,

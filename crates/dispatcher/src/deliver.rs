@@ -80,7 +80,7 @@ impl<P: Protocol> Lane<P> {
         while !claim.is_empty() {
             let done = contain(format_args!("a message or fault of `{}`", self.name), || {
                 while !claim.is_empty() {
-                    if !self.deliver_plain(runner, claim, worker) {
+                    if !claim.read(|packet| self.deliver_plain(runner, packet, worker)) {
                         self.deliver_next(runner, claim, worker);
                     }
                     claim.advance();
@@ -100,28 +100,23 @@ impl<P: Protocol> Lane<P> {
     /// Delivers the next message, if there is nothing to be said about it: to a handler that reads it where it is, and
     /// is done with it. Answers whether that was all; if not, the handler has not had it.
     #[inline]
-    fn deliver_plain(
+    pub(crate) fn deliver_plain(
         &self,
         runner: &mut Runner<P>,
-        claim: &Claim<Packet<P>>,
+        packet: &Packet<P>,
         worker: &Arc<str>,
     ) -> bool {
-        if !runner.untold.is_empty() || self.holes.is_some() {
+        if packet.is_watched || !runner.untold.is_empty() || self.holes.is_some() {
             return false;
         }
-        claim.read(|packet| {
-            let Handler::Borrowing(handler) = &mut runner.handler else { return false };
-            if packet.is_watched {
-                return false;
-            }
-            let verdict = catch_unwind(AssertUnwindSafe(|| handler(&packet.delivery)));
-            self.counts.delivered.add(1);
-            if !matches!(verdict, Ok(Verdict::Handled)) {
-                let made = self.lent(&packet.delivery, packet.class, verdict, worker);
-                self.conclude(runner, Of::packet(packet), made, None);
-            }
-            true
-        })
+        let Handler::Borrowing(handler) = &mut runner.handler else { return false };
+        let verdict = catch_unwind(AssertUnwindSafe(|| handler(&packet.delivery)));
+        self.counts.delivered.add(1);
+        if !matches!(verdict, Ok(Verdict::Handled)) {
+            let made = self.lent(&packet.delivery, packet.class, verdict, worker);
+            self.conclude(runner, Of::packet(packet), made, None);
+        }
+        true
     }
 
     #[inline]
@@ -133,14 +128,27 @@ impl<P: Protocol> Lane<P> {
     ) {
         if matches!(runner.handler, Handler::Owning(_)) || !runner.untold.is_empty() {
             if let Some(packet) = claim.take() {
-                let of = Of::packet(&packet);
-                self.give(runner, Given::Own(packet.delivery.message), of, worker);
+                self.deliver_own(runner, packet, worker);
                 return;
             }
         }
-        claim.read(|packet| {
-            self.give(runner, Given::Lent(&packet.delivery), Of::packet(packet), worker);
-        });
+        claim.read(|packet| self.deliver_lent(runner, packet, worker));
+    }
+
+    /// Delivers a message that nobody else has.
+    pub(crate) fn deliver_own(&self, runner: &mut Runner<P>, packet: Packet<P>, worker: &Arc<str>) {
+        let of = Of::packet(&packet);
+        self.give(runner, Given::Own(packet.delivery.message), of, worker);
+    }
+
+    /// Delivers a message that others have too.
+    pub(crate) fn deliver_lent(
+        &self,
+        runner: &mut Runner<P>,
+        packet: &Packet<P>,
+        worker: &Arc<str>,
+    ) {
+        self.give(runner, Given::Lent(&packet.delivery), Of::packet(packet), worker);
     }
 
     #[inline]

@@ -91,8 +91,9 @@ impl<P: Protocol> Dispatcher<P> {
         gap_wait: Duration,
         gap_capacity: usize,
     ) -> Self {
+        let here: Arc<str> = std::thread::current().name().unwrap_or("caller").into();
         Self {
-            lanes: Multicast::new(writer, &shared),
+            lanes: Multicast::new(writer, &shared, Arc::clone(&here)),
             newest: Cache::new(Arc::clone(&shared.topology)),
             topology: shared.topology.load_full(),
             resolved: HashMap::new(),
@@ -103,7 +104,7 @@ impl<P: Protocol> Dispatcher<P> {
             ready: Ready::new(),
             sampler: Sampler::new(shared.time_one_in),
             now: None,
-            here: std::thread::current().name().unwrap_or("caller").into(),
+            here,
             shared,
         }
     }
@@ -521,6 +522,7 @@ impl<P: Protocol> Dispatcher<P> {
         self.route_ready(None);
         self.count_order();
         self.lanes.flush();
+        self.lanes.let_all_go();
         for routed in self.topology.lanes.iter() {
             routed.lane.drain();
         }

@@ -3,28 +3,30 @@ use std::{
     fmt,
     sync::{
         Arc, Condvar, Mutex, MutexGuard,
-        atomic::{
-            AtomicBool, AtomicU32, AtomicUsize,
-            Ordering::{Relaxed, SeqCst},
-            fence,
-        },
+        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed},
     },
-    thread,
-    time::Duration,
+};
+
+mod close;
+mod inline;
+mod visit;
+
+use self::close::Gone;
+pub(crate) use self::{
+    inline::Inline,
+    visit::{Next, Visited},
 };
 
 use crate::{
-    Cancel, Class, DeathCause, LaneStats, LaneTimings, Outcome, Protocol, Skipped,
-    backlog::{About, Backlog, Entry, Pushed},
-    clock,
-    contain::contain,
-    crew::{Crew, OwnThreads},
+    Class, DeathCause, LaneStats, LaneTimings, Outcome, Protocol,
+    backlog::{About, Backlog, Pushed},
+    crew::Crew,
     handler::{Handler, Packet, Runner},
     holes::Holes,
-    ring::{Claim, MOST_CLAIMED, Post, Reader, Ring},
+    ring::{Claim, Post, Reader, Ring},
     shared::{Shared, Sinks},
     stats::LaneCounts,
-    sync::{lock, wait},
+    sync::lock,
     timings::LaneTimes,
     watch::Watch,
 };
@@ -59,6 +61,8 @@ pub(crate) struct Lane<P: Protocol> {
     /// How many messages are claimed at a time: more while its handler is quick.
     most: AtomicUsize,
     crew: Option<Arc<Crew>>,
+    /// The publisher is to run it.
+    inline: AtomicBool,
     /// Whoever runs it is to stop before the next message: it is paused, or closed.
     to_rest: AtomicBool,
     /// Whoever holds it runs the lane: one at a time. `None` when the lane is closed and done.
@@ -71,6 +75,15 @@ pub(crate) struct Lane<P: Protocol> {
     pub(crate) counts: LaneCounts,
     /// Unless nothing is measured.
     pub(crate) times: Option<LaneTimes>,
+}
+
+/// How a lane is to be run.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct How {
+    /// It asks for the current state first.
+    pub(crate) wants_state: bool,
+    pub(crate) keeps_thread: bool,
+    pub(crate) is_inline: bool,
 }
 
 /// On a line of its own: the publisher looks at it for every message, while others hardly write to it.
@@ -108,39 +121,6 @@ enum State {
     Closed,
 }
 
-/// What a worker may do next.
-pub(crate) enum Next<P: Protocol> {
-    /// For whoever has it: to be run, and then finished.
-    Run(Job<P>),
-    /// Nothing waits, for now, or somebody else is at it.
-    Idle,
-    /// Nothing will come any more.
-    End,
-}
-
-/// Whether a visit found something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Visited {
-    Ran,
-    Nothing,
-}
-
-/// How long a visit may take.
-const SLOW: Duration = Duration::from_micros(200);
-/// How many messages of a backlog are run in one visit: more than are claimed, so that it is caught up with.
-const MOST_ENTRIES: usize = 256;
-/// How often a lane's own thread gives its core away before it goes to sleep. Waking it costs the publisher some 16 µs,
-/// so a short pause between messages should not send it there.
-const YIELDS: u32 = 32;
-
-/// What whoever runs a lane was given.
-pub(crate) enum Job<P: Protocol> {
-    /// One message, from the backlog.
-    Entry(Entry<P>),
-    /// Messages in the ring, and what the next of some streams are to tell.
-    Claim(Box<Claim<Packet<P>>>, Vec<(P::Key, Skipped)>),
-}
-
 /// What had to give way when a message was added.
 pub(crate) struct GivenWay<P: Protocol> {
     message: Option<P::Message>,
@@ -153,8 +133,7 @@ impl<P: Protocol> Lane<P> {
         name: Arc<str>,
         capacity: usize,
         handler: Handler<P>,
-        wants_state: bool,
-        keeps_thread: bool,
+        how: How,
         shared: &Shared<P>,
     ) -> Self {
         let reader = shared.ring.as_ref().map(Ring::seat);
@@ -177,13 +156,14 @@ impl<P: Protocol> Lane<P> {
             wake: Condvar::new(),
             own: OwnThread { asleep: AtomicBool::new(false), is_there: AtomicBool::new(false) },
             runs: AtomicBool::new(false),
-            keeps_thread,
+            keeps_thread: how.keeps_thread,
             slow: AtomicU32::new(0),
             most: AtomicUsize::new(1),
             crew: shared.crew.clone(),
+            inline: AtomicBool::new(how.is_inline),
             to_rest: AtomicBool::new(false),
             runner: Mutex::new(Some(Runner::new(handler))),
-            wants_state: AtomicBool::new(wants_state),
+            wants_state: AtomicBool::new(how.wants_state),
             holes: shared.keeps_state.then(Holes::new),
             sinks: Arc::clone(&shared.sinks),
             counts: LaneCounts::default(),
@@ -294,213 +274,6 @@ impl<P: Protocol> Lane<P> {
         }
     }
 
-    /// What there is to do, at most so many messages; `cancelled` ends the lane's work as closing does.
-    pub(crate) fn next(&self, most: usize, cancelled: bool) -> Next<P> {
-        let mut queue = lock(&self.queue);
-        self.take(&mut queue, most, cancelled)
-    }
-
-    /// As [`next`](Self::next), asleep until there is something.
-    pub(crate) fn next_asleep(&self, most: usize, cancelled: impl Fn() -> bool) -> Next<P> {
-        let mut queue = lock(&self.queue);
-        loop {
-            match self.take(&mut queue, most, cancelled()) {
-                Next::Idle => {
-                    self.own.asleep.store(true, Relaxed);
-                    self.own_threads().inspect(|own| own.fall_asleep());
-                    // The publisher stores what it has published, and then looks whether anybody sleeps; here it is
-                    // the other way round. With a fence between each two, one of both sees the other's.
-                    fence(SeqCst);
-                    let has_unread = self.post.as_ref().is_some_and(|post| post.has_unread());
-                    if queue.paused || queue.running || !has_unread {
-                        queue = wait(&self.wake, queue);
-                    }
-                    self.own_threads().inspect(|own| own.awake());
-                    self.own.asleep.store(false, Relaxed);
-                }
-                next => return next,
-            }
-        }
-    }
-
-    /// Wakes who sleeps over this lane, once something is published to it and a fence has followed.
-    pub(crate) fn wake_if_asleep(&self) {
-        if self.own.asleep.load(Relaxed) {
-            // Under the lock, lest who is about to sleep does not yet.
-            drop(lock(&self.queue));
-            self.wake.notify_one();
-        }
-    }
-
-    /// Runs what is there, for a bit. What waits beside the ring is run message by message, unless the handler is slow.
-    pub(crate) fn visit(&self, worker: &Arc<str>, cancel: &Cancel) -> Visited {
-        let mut visited = Visited::Nothing;
-        for _ in 0..MOST_ENTRIES {
-            let most = self.most.load(Relaxed);
-            let Next::Run(job) = self.next(most, cancel.is_cancelled()) else { break };
-            visited = Visited::Ran;
-            let is_entry = matches!(job, Job::Entry(_));
-            self.run(job, worker, cancel);
-            if !is_entry || self.slow.load(Relaxed) > 0 {
-                break;
-            }
-        }
-        visited
-    }
-
-    /// Runs what comes next, asleep until there is something. Answers how many times in a row that was slow; `None` if
-    /// nothing will come.
-    pub(crate) fn visit_asleep(&self, worker: &Arc<str>, cancel: &Cancel) -> Option<u32> {
-        let mut yields = 0;
-        while self.is_idle() && yields < YIELDS {
-            yields += 1;
-            thread::yield_now();
-        }
-        match self.next_asleep(self.most.load(Relaxed), || cancel.is_cancelled()) {
-            Next::Run(job) => {
-                let begun = clock::now();
-                self.run(job, worker, cancel);
-                Some(self.learn(clock::now() - begun))
-            }
-            Next::Idle | Next::End => None,
-        }
-    }
-
-    /// Learns from how long a visit took. Answers how many in a row were slow, this one included.
-    pub(crate) fn learn(&self, took: Duration) -> u32 {
-        let (slow, most) = if took > SLOW {
-            // Not one at once: it may have been the scheduler, and the lane would fall behind the others.
-            (self.slow.load(Relaxed) + 1, (self.most.load(Relaxed) / 4).max(1))
-        } else {
-            (0, (2 * self.most.load(Relaxed)).min(MOST_CLAIMED))
-        };
-        self.slow.store(slow, Relaxed);
-        self.most.store(most, Relaxed);
-        slow
-    }
-
-    pub(crate) fn has_own_thread(&self) -> bool {
-        self.own.is_there.load(Relaxed)
-    }
-
-    /// It is to have a thread of its own; false if it has one.
-    pub(crate) fn take_own_thread(&self) -> bool {
-        let is_new = !self.own.is_there.swap(true, Relaxed);
-        self.own_threads().inspect(|own| own.changed());
-        is_new
-    }
-
-    fn own_threads(&self) -> Option<&OwnThreads> {
-        self.crew.as_ref().map(|crew| &crew.own)
-    }
-
-    /// Others may serve it again.
-    pub(crate) fn give_up_own_thread(&self) {
-        self.own.is_there.store(false, Relaxed);
-        self.own_threads().inspect(|own| own.changed());
-    }
-
-    /// Whether somebody runs it: a hint.
-    pub(crate) fn is_running(&self) -> bool {
-        self.runs.load(Relaxed)
-    }
-
-    /// Whether it is worth asking for [`next`](Self::next): a hint without a lock.
-    pub(crate) fn is_idle(&self) -> bool {
-        let has_unread = self.post.as_ref().is_some_and(|post| post.has_unread());
-        self.depth.load(Relaxed) == 0 && !has_unread
-    }
-
-    /// Whether whoever runs it is to stop before the next message.
-    #[inline]
-    pub(crate) fn is_to_rest(&self) -> bool {
-        self.to_rest.load(Relaxed)
-    }
-
-    fn take(&self, queue: &mut Queue<P>, most: usize, cancelled: bool) -> Next<P> {
-        if queue.state == State::Closed || cancelled {
-            return Next::End;
-        }
-        if queue.running {
-            return Next::Idle;
-        }
-        let job = if queue.paused { None } else { self.job(queue, most) };
-        match job {
-            Some(job) => {
-                queue.running = true;
-                self.runs.store(true, Relaxed);
-                Next::Run(job)
-            }
-            None if queue.state == State::Draining => Next::End,
-            None => Next::Idle,
-        }
-    }
-
-    fn job(&self, queue: &mut Queue<P>, most: usize) -> Option<Job<P>> {
-        if queue.claim.as_ref().is_some_and(|claim| !claim.is_empty()) {
-            let claim = queue.claim.take()?;
-            self.hint(queue);
-            return Some(Job::Claim(claim, vec![]));
-        }
-        if let Some(entry) = queue.backlog.pop() {
-            self.hint(queue);
-            return Some(Job::Entry(entry));
-        }
-        let (reader, claim) = (queue.reader.as_mut()?, queue.claim.as_mut()?);
-        if !reader.claim(most, claim) {
-            return None;
-        }
-        let tales = queue.backlog.take_tales();
-        Some(Job::Claim(queue.claim.take()?, tales))
-    }
-
-    /// Runs what was given: the handler runs here and now, isolated. Then the lane may be run by others.
-    pub(crate) fn run(&self, job: Job<P>, worker: &Arc<str>, cancel: &Cancel) {
-        let claim = match job {
-            Job::Entry(entry) => {
-                self.deliver(entry, worker);
-                None
-            }
-            Job::Claim(mut claim, tales) => {
-                self.deliver_claimed(&mut claim, tales, worker, cancel);
-                Some(claim)
-            }
-        };
-        self.finish(claim);
-    }
-
-    fn finish(&self, claim: Option<Box<Claim<Packet<P>>>>) {
-        let mut queue = lock(&self.queue);
-        queue.running = false;
-        self.runs.store(false, Relaxed);
-        if let Some(claim) = claim {
-            queue.claim = Some(claim);
-            self.release(&mut queue);
-            self.hint(&queue);
-        }
-        if queue.state != State::Closed {
-            drop(queue);
-            // Its own thread may have found another one here, and sleep over what is left.
-            self.wake_if_asleep();
-            return;
-        }
-        let mut gone = Gone::new();
-        self.take_claimed(&mut queue, &mut gone);
-        queue.skip_unread(&mut gone);
-        drop(queue);
-        self.discard_all(gone);
-        self.drop_runner();
-    }
-
-    /// Gives the claim back, if nothing is left of it.
-    fn release(&self, queue: &mut Queue<P>) {
-        if let (Some(reader), Some(claim)) = (&mut queue.reader, &mut queue.claim) {
-            if claim.is_empty() && reader.is_claimed() {
-                reader.release(claim);
-            }
-        }
-    }
-
     /// Wakes a sleeping worker, so that it looks at the state, or at a cancellation, again.
     pub(crate) fn wake(&self) {
         drop(lock(&self.queue));
@@ -525,97 +298,6 @@ impl<P: Protocol> Lane<P> {
 
     pub(crate) fn is_paused(&self) -> bool {
         lock(&self.queue).paused
-    }
-
-    /// Takes no more messages, and ends when it has delivered what waits.
-    pub(crate) fn drain(&self) {
-        let mut queue = lock(&self.queue);
-        if queue.state == State::Open {
-            queue.state = State::Draining;
-        }
-        drop(queue);
-        self.wake.notify_all();
-    }
-
-    /// Takes and delivers no more; what waited is handed to `undelivered`, in the order in which it
-    /// would have been delivered. Of what is in the ring, these are duplicates of the critical messages, the
-    /// others are discarded. At most the call in progress goes on.
-    pub(crate) fn close(&self, mut undelivered: impl FnMut(Entry<P>)) {
-        let mut queue = lock(&self.queue);
-        queue.state = State::Closed;
-        self.to_rest.store(true, Relaxed);
-        let running = queue.running;
-        let mut entries = Vec::with_capacity(queue.backlog.len());
-        let mut gone = Gone::new();
-        self.take_claimed(&mut queue, &mut gone);
-        entries.append(&mut gone.critical);
-        while let Some(entry) = queue.backlog.pop() {
-            entries.push(entry);
-        }
-        queue.skip_unread(&mut gone);
-        entries.append(&mut gone.critical);
-        self.hint(&queue);
-        drop(queue);
-        self.wake.notify_all();
-        self.discard_all(gone);
-        self.counts.discarded.add(entries.len() as u64);
-        for entry in entries {
-            // One message that panics when dropped must not cost the others their way out.
-            contain("a message, when dropped,", || undelivered(entry));
-        }
-        if !running {
-            self.drop_runner();
-        }
-    }
-
-    /// Drops the handler. For whoever knows that it does not run, and will not.
-    pub(crate) fn drop_runner(&self) {
-        let runner = lock(&self.runner).take();
-        contain(format_args!("the handler of `{}`, when dropped,", self.name), || drop(runner));
-    }
-
-    /// What is left of the claim, unless whoever runs the lane has it.
-    fn take_claimed(&self, queue: &mut Queue<P>, gone: &mut Gone<P>) {
-        if let Some(claim) = &mut queue.claim {
-            while !claim.is_empty() {
-                claim.read(|packet| gone.add(packet));
-                claim.advance();
-            }
-        }
-        self.release(queue);
-    }
-
-    fn discard_all(&self, gone: Gone<P>) {
-        gone.others.into_iter().for_each(|watch| self.discard_shared(watch));
-        for Entry { message, class, watch, .. } in gone.critical {
-            self.discard(message, class, watch, DeathCause::Unsubscribed);
-        }
-    }
-
-    /// A message that nobody will deliver.
-    pub(crate) fn discard(
-        &self,
-        message: P::Message,
-        class: Class,
-        watch: Watch,
-        cause: DeathCause,
-    ) {
-        self.counts.discarded.add(1);
-        self.bury(message, class, watch, cause);
-    }
-
-    /// As [`discard`](Self::discard), of one that is others' too, and not critical.
-    pub(crate) fn discard_shared(&self, watch: Watch) {
-        self.counts.discarded.add(1);
-        self.report(watch, Outcome::Discarded, None);
-    }
-
-    /// Sends an undelivered message where its class demands, and tells whoever waits for it.
-    pub(crate) fn bury(&self, message: P::Message, class: Class, watch: Watch, cause: DeathCause) {
-        if class == Class::Critical {
-            self.sinks.dead_letter(message, &self.name, cause);
-        }
-        self.report(watch, Outcome::Discarded, None);
     }
 
     /// How long things took here; `None` if nothing is measured.
@@ -654,26 +336,7 @@ impl<P: Protocol> Lane<P> {
             depth,
             critical_peak,
             paused,
-        }
-    }
-}
-
-/// What a lane that is closed has in the ring: duplicates of what must not be lost, and who watches the rest.
-struct Gone<P: Protocol> {
-    critical: Vec<Entry<P>>,
-    others: Vec<Watch>,
-}
-
-impl<P: Protocol> Gone<P> {
-    fn new() -> Self {
-        Self { critical: vec![], others: vec![] }
-    }
-
-    fn add(&mut self, packet: &Packet<P>) {
-        let duplicate = || P::duplicate(&packet.delivery.message, packet.class);
-        match (packet.class == Class::Critical).then(duplicate).flatten() {
-            Some(message) => self.critical.push(Entry::new(message, packet.about())),
-            None => self.others.push(packet.watch),
+            inline: self.is_inline(),
         }
     }
 }

@@ -13,16 +13,17 @@ use std::{
 };
 
 use crate::{
-    Class, DeathCause, Protocol,
+    Cancel, Class, DeathCause, Protocol,
     backlog::About,
     clock,
     contain::contain,
     crew::Crew,
-    handler::Packet,
-    lane::{GivenWay, Lane},
+    handler::{Handler, Packet},
+    lane::{GivenWay, Inline, Lane},
     ring::{Address, Place, Taken, Writer},
     shared::{Shared, Sinks},
     topology::Topology,
+    worker::Inside,
 };
 
 /// How long the publisher waits for lanes that are all about as far, while the last of them is run.
@@ -31,6 +32,8 @@ const PATIENCE: Duration = Duration::from_millis(2);
 const LENIENCE: Duration = Duration::from_millis(20);
 /// How long who has read a message may take to say so to the publisher that waits for it.
 const SETTLING: Duration = Duration::from_millis(5);
+/// One message in so many is measured on its way through the lanes that the publisher runs.
+const MEASURED_ONE_IN: u32 = 16;
 /// How often it looks before it gives its core away.
 const SPINS: u32 = 64;
 
@@ -38,8 +41,8 @@ pub(crate) struct Multicast<P: Protocol> {
     writer: Option<Writer<Packet<P>>>,
     /// As the lanes of the topology in use.
     seats: Vec<Seat<P>>,
-    /// How many of the seats are not in the ring.
-    away: usize,
+    /// How many times any lane entered or left the ring, or the publisher took it or let it go.
+    changes: u64,
     /// Something waits beside the ring since the last flush.
     has_pushed: bool,
     /// Whether others run the lanes meanwhile, so that waiting for them can help.
@@ -49,6 +52,12 @@ pub(crate) struct Multicast<P: Protocol> {
     own: Vec<usize>,
     own_changes: u64,
     sinks: Arc<Sinks<P>>,
+    /// The publisher's thread, by name, and what ends what is done there for a lane.
+    here: Arc<str>,
+    cancel: Cancel,
+    inline_limit: Option<Duration>,
+    /// How many messages are handed out inline before one is measured.
+    unmeasured: u32,
     /// Between calls empty; kept for their room.
     positions: Vec<u64>,
     given_way: Vec<GivenWay<P>>,
@@ -60,8 +69,12 @@ pub(crate) struct Audience {
     lanes: Vec<usize>,
     /// Those of them that are in the ring.
     address: Address,
-    /// And those that are not.
+    /// Those that the publisher runs.
+    inline: Vec<usize>,
+    /// And those that are neither.
     aside: Vec<usize>,
+    /// When that was found out; zero is never.
+    changes: u64,
 }
 
 impl Audience {
@@ -73,8 +86,16 @@ impl Audience {
     pub(crate) fn change_to(&mut self, lanes: impl IntoIterator<Item = usize>) {
         self.lanes.clear();
         self.lanes.extend(lanes);
-        self.address.forget();
+        self.changes = 0;
     }
+}
+
+/// A message for a lane that the publisher runs.
+enum Sent<'a, P: Protocol> {
+    /// Others have it too.
+    Shared(&'a Packet<P>),
+    /// Nobody else has it.
+    Own(P::Message, About<P::Key>),
 }
 
 struct Seat<P: Protocol> {
@@ -82,23 +103,33 @@ struct Seat<P: Protocol> {
     /// Where there is a ring.
     place: Option<Place>,
     in_ring: bool,
+    /// While the publisher runs it.
+    inline: Option<Inline<P>>,
 }
 
 impl<P: Protocol> Multicast<P> {
-    pub(crate) fn new(writer: Option<Writer<Packet<P>>>, shared: &Shared<P>) -> Self {
+    pub(crate) fn new(
+        writer: Option<Writer<Packet<P>>>,
+        shared: &Shared<P>,
+        here: Arc<str>,
+    ) -> Self {
         let (threaded, crew) = (shared.threaded, shared.crew.clone());
         let sinks = Arc::clone(&shared.sinks);
         let (seats, own, positions, given_way) = (vec![], vec![], vec![], vec![]);
         Self {
             writer,
             seats,
-            away: 0,
+            changes: 1,
             has_pushed: false,
             threaded,
             crew,
             own,
             own_changes: 0,
             sinks,
+            here,
+            cancel: shared.cancel.clone(),
+            inline_limit: shared.inline_limit,
+            unmeasured: 0,
             positions,
             given_way,
         }
@@ -116,15 +147,24 @@ impl<P: Protocol> Multicast<P> {
                     let meet = |writer: &mut Writer<_>| Some(writer.meet(queue.reader.as_ref()?));
                     let place = self.writer.as_mut().and_then(meet);
                     drop(queue);
-                    Seat { lane: Arc::clone(&routed.lane), place, in_ring: false }
+                    Seat { lane: Arc::clone(&routed.lane), place, in_ring: false, inline: None }
                 }
             });
         }
-        for seat in before {
+        for mut seat in before {
+            if let Some(inline) = seat.inline.take() {
+                seat.lane.let_go(inline);
+            }
             self.forget(&seat);
         }
+        for index in 0..self.seats.len() {
+            match self.seats[index].lane.is_inline() {
+                true => self.leave(index),
+                false => self.let_go(index),
+            }
+        }
+        self.changes += 1;
         self.reclaim();
-        self.away = self.seats.iter().filter(|seat| !seat.in_ring).count();
         self.find_own();
     }
 
@@ -161,10 +201,22 @@ impl<P: Protocol> Multicast<P> {
         message: P::Message,
         about: About<P::Key>,
     ) {
-        self.make_room();
-        let is_current = |writer: &Writer<_>| writer.is_current(&audience.address);
-        if !self.writer.as_ref().is_some_and(is_current) || !audience.aside.is_empty() {
+        if audience.changes != self.changes || !audience.aside.is_empty() {
             self.find(audience);
+        }
+        if !audience.address.is_empty() && self.is_full() {
+            self.wait_for_room();
+            if audience.changes != self.changes {
+                self.find(audience);
+            }
+        }
+        // From here on everybody has it as found.
+        let mut message = message;
+        if !audience.inline.is_empty() {
+            match self.run_inline(audience, message, about) {
+                Some(left) => message = left,
+                None => return,
+            }
         }
         if !audience.aside.is_empty() {
             self.has_pushed = true;
@@ -187,12 +239,103 @@ impl<P: Protocol> Multicast<P> {
 
     /// Finds out who of an audience is in the ring; who has left it and can, enters.
     fn find(&mut self, audience: &mut Audience) {
-        let Audience { lanes, address, aside } = audience;
+        let Audience { lanes, address, inline, aside, changes } = audience;
+        inline.clear();
         aside.clear();
-        aside.extend(lanes.iter().filter(|lane| !self.is_in_ring(**lane)));
-        if let Some(writer) = self.writer.as_ref().filter(|writer| !writer.is_current(address)) {
+        for index in lanes.iter() {
+            if self.is_inline(*index) {
+                inline.push(*index);
+            } else if !self.is_in_ring(*index) {
+                aside.push(*index);
+            }
+        }
+        let is_old = *changes != self.changes;
+        if let Some(writer) = self.writer.as_ref().filter(|_| is_old) {
             let places = lanes.iter().filter_map(|lane| self.seats[*lane].place);
             writer.write_address(address, places);
+        }
+        *changes = self.changes;
+    }
+
+    /// Hands a message to those of its lanes that the publisher runs. Gives it back for the others, if there are any.
+    fn run_inline(
+        &mut self,
+        audience: &Audience,
+        message: P::Message,
+        about: About<P::Key>,
+    ) -> Option<P::Message> {
+        let limit = self.inline_limit.filter(|_| self.unmeasured == 0);
+        self.unmeasured = self.unmeasured.checked_sub(1).unwrap_or(MEASURED_ONE_IN - 1);
+        let _inside = Inside::enter();
+        let is_for_others = !audience.address.is_empty() || !audience.aside.is_empty();
+        if let ([only], false) = (&*audience.inline, is_for_others) {
+            let inline = self.seats[*only].inline.as_ref();
+            if inline.is_some_and(|inline| matches!(inline.runner.handler, Handler::Owning(_))) {
+                self.run_one_inline(*only, limit, Sent::Own(message, about));
+                return None;
+            }
+        }
+        let packet = Packet::new(message, about);
+        for index in &audience.inline {
+            self.run_one_inline(*index, limit, Sent::Shared(&packet));
+        }
+        is_for_others.then_some(packet.delivery.message)
+    }
+
+    /// Hands one lane a message that others have too, or that nobody else has.
+    #[inline]
+    fn run_one_inline(&mut self, index: usize, limit: Option<Duration>, message: Sent<'_, P>) {
+        let Seat { lane, inline: Some(inline), .. } = &mut self.seats[index] else { return };
+        if lane.is_to_rest() {
+            // It has been paused, or closed, since it was found.
+            self.let_go(index);
+            self.has_pushed = true;
+            match message {
+                Sent::Shared(packet) => {
+                    self.send_aside(index, &packet.delivery.message, packet.about());
+                }
+                Sent::Own(message, about) => self.seats[index].lane.push(message, about),
+            }
+            return;
+        }
+        let begun = limit.map(|limit| (limit, clock::now()));
+        match message {
+            Sent::Shared(packet) => lane.deliver_inline(&mut inline.runner, packet, &self.here),
+            Sent::Own(message, about) => {
+                lane.deliver_inline_own(&mut inline.runner, message, about, &self.here);
+            }
+        }
+        if begun.is_some_and(|(limit, begun)| inline.learn(clock::now() - begun, limit)) {
+            tracing::warn!(consumer = &*lane.name, "too slow to be run by the publisher");
+            lane.set_inline(false);
+            self.let_go(index);
+        }
+    }
+
+    /// Whether the publisher runs a lane; if it is to, and can, it does from now on.
+    fn is_inline(&mut self, index: usize) -> bool {
+        let seat = &mut self.seats[index];
+        if seat.inline.is_none() && !seat.in_ring {
+            let _inside = Inside::enter();
+            seat.inline = seat.lane.go_inline(&self.here, &self.cancel);
+            self.changes += u64::from(seat.inline.is_some());
+        }
+        seat.inline.is_some()
+    }
+
+    /// Lets others run a lane.
+    fn let_go(&mut self, index: usize) {
+        let seat = &mut self.seats[index];
+        if let Some(inline) = seat.inline.take() {
+            self.changes += 1;
+            seat.lane.let_go(inline);
+        }
+    }
+
+    /// Lets others run every lane.
+    pub(crate) fn let_all_go(&mut self) {
+        for index in 0..self.seats.len() {
+            self.let_go(index);
         }
     }
 
@@ -203,12 +346,15 @@ impl<P: Protocol> Multicast<P> {
         else {
             return seat.in_ring;
         };
+        if seat.lane.is_inline() {
+            return false;
+        }
         let mut queue = seat.lane.lock();
         if queue.may_enter(writer.capacity() as usize) {
             if let Some(reader) = &mut queue.reader {
                 writer.enter(place, reader);
                 seat.in_ring = true;
-                self.away -= 1;
+                self.changes += 1;
             }
         }
         seat.in_ring
@@ -225,6 +371,7 @@ impl<P: Protocol> Multicast<P> {
     /// Sends a duplicate to a lane that is new, and so has nothing in the ring.
     pub(crate) fn send_first(&mut self, index: usize, message: &P::Message, about: About<P::Key>) {
         self.has_pushed = true;
+        self.let_go(index);
         self.send_aside(index, message, about);
     }
 
@@ -232,7 +379,8 @@ impl<P: Protocol> Multicast<P> {
     pub(crate) fn flush(&mut self) {
         let Some(writer) = &mut self.writer else { return };
         let is_told = writer.publish();
-        if !is_told && !std::mem::take(&mut self.has_pushed) {
+        let has_pushed = std::mem::take(&mut self.has_pushed);
+        if !is_told && !has_pushed {
             return;
         }
         let Some(crew) = &self.crew else { return };
@@ -293,7 +441,7 @@ impl<P: Protocol> Multicast<P> {
             return;
         };
         seat.in_ring = false;
-        self.away += 1;
+        self.changes += 1;
         let (lane, sinks, given_way) = (&*seat.lane, &self.sinks, &mut self.given_way);
         let mut held = lane.lock();
         let queue = &mut *held;
@@ -319,12 +467,9 @@ impl<P: Protocol> Multicast<P> {
         }
     }
 
-    /// Sees to it that there is room in the ring.
     #[inline]
-    fn make_room(&mut self) {
-        if self.writer.as_ref().is_some_and(|writer| !writer.has_room()) {
-            self.wait_for_room();
-        }
+    fn is_full(&self) -> bool {
+        self.writer.as_ref().is_some_and(|writer| !writer.has_room())
     }
 
     #[cold]
@@ -406,6 +551,7 @@ impl<P: Protocol> Multicast<P> {
     pub(crate) fn leave_all(&mut self) {
         self.flush();
         for index in 0..self.seats.len() {
+            self.let_go(index);
             self.leave(index);
         }
         self.reclaim();

@@ -379,11 +379,6 @@ impl Address {
     pub(crate) fn is_empty(&self) -> bool {
         self.places.is_empty()
     }
-
-    /// It is current no more.
-    pub(crate) fn forget(&mut self) {
-        self.changes = 0;
-    }
 }
 
 /// What is taken over of a lane.

@@ -9,7 +9,7 @@ use crate::{
     contain::contain,
     crew,
     handler::Handler,
-    lane::Lane,
+    lane::{How, Lane},
     shared::Shared,
     sync::lock,
     topology::{Routed, Topology},
@@ -37,14 +37,13 @@ impl<P: Protocol> Routes<P> {
     ///
     /// [`SubscribeError`]; the handler is dropped, and everything is as before.
     pub fn subscribe(&self, subscription: Subscription<P>) -> Result<LaneId, SubscribeError> {
-        let Subscription { name, routes, handler, current_state, capacity, own_thread } =
-            subscription;
+        let Subscription { name, routes, handler, how, capacity } = subscription;
         let shared = &self.shared;
         let problem = if name.trim().is_empty() {
             Some(SubscribeError::NoName)
         } else if routes.is_empty() {
             Some(SubscribeError::NoRoute { name: name.clone() })
-        } else if current_state && !shared.keeps_state {
+        } else if how.wants_state && !shared.keeps_state {
             Some(SubscribeError::NoState { name: name.clone() })
         } else if capacity == Some(0) {
             Some(SubscribeError::NoRoom { name: name.clone() })
@@ -61,8 +60,7 @@ impl<P: Protocol> Routes<P> {
             name.as_str().into(),
             capacity.unwrap_or(shared.lane_capacity),
             handler,
-            current_state,
-            own_thread,
+            how,
             shared,
         ));
         // Whoever unsubscribed since left a thread that is over.
@@ -96,7 +94,7 @@ impl<P: Protocol> Routes<P> {
             lane.drop_runner();
             return Err(refused);
         }
-        if own_thread && shared.crew.is_some() {
+        if how.keeps_thread && shared.crew.is_some() {
             crew::give_own_thread(shared, &lane);
         }
         tracing::debug!(consumer = &*lane.name, %id, "lane opened");
@@ -176,6 +174,24 @@ impl<P: Protocol> Routes<P> {
     /// [`UnknownLane`] if there is no such lane any more.
     pub fn resume(&self, lane: LaneId) -> Result<bool, UnknownLane> {
         self.lane(lane).map(|lane| lane.set_paused(false))
+    }
+
+    /// Whether a lane's handler is to run on the publisher's thread, as a part of publishing, or on the workers'. It is
+    /// moved when the publisher next does anything, nothing is lost or repeated, and its messages stay in order; moved to
+    /// the publisher, it is first given what waits for it there. Answers whether it was inline before.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownLane`] if there is no such lane any more.
+    pub fn set_inline(&self, lane: LaneId, inline: bool) -> Result<bool, UnknownLane> {
+        let mut was = inline;
+        self.edit(|current, _| {
+            let lanes = current.lanes.to_vec();
+            let routed = lanes.iter().find(|routed| routed.lane.id == lane);
+            was = routed.ok_or(UnknownLane(lane))?.lane.set_inline(inline);
+            Ok(current.with(lanes))
+        })?;
+        Ok(was)
     }
 
     fn lane(&self, lane: LaneId) -> Result<Arc<Lane<P>>, UnknownLane> {
@@ -267,9 +283,8 @@ pub struct Subscription<P: Protocol> {
     name: String,
     routes: Vec<Route<P::Key>>,
     handler: Handler<P>,
-    current_state: bool,
+    how: How,
     capacity: Option<usize>,
-    own_thread: bool,
 }
 
 impl<P: Protocol> Subscription<P> {
@@ -286,9 +301,8 @@ impl<P: Protocol> Subscription<P> {
             name: name.into(),
             routes: vec![],
             handler: Handler::Owning(Box::new(move |delivery| handler(delivery).into())),
-            current_state: false,
+            how: How::default(),
             capacity: None,
-            own_thread: false,
         }
     }
 
@@ -306,9 +320,8 @@ impl<P: Protocol> Subscription<P> {
             name: name.into(),
             routes: vec![],
             handler: Handler::Borrowing(Box::new(move |delivery| handler(delivery).into())),
-            current_state: false,
+            how: How::default(),
             capacity: None,
-            own_thread: false,
         }
     }
 
@@ -321,14 +334,23 @@ impl<P: Protocol> Subscription<P> {
     /// Asks for the current state of every stream it is routed first: each stream's conflatable
     /// messages so far, folded into one.
     pub fn with_current_state(mut self) -> Self {
-        self.current_state = true;
+        self.how.wants_state = true;
         self
     }
 
     /// Asks for a thread that serves this consumer alone, named after it: for one that takes its time, and need not be
     /// found out to do so. Without workers it has none.
     pub fn own_thread(mut self) -> Self {
-        self.own_thread = true;
+        self.how.keeps_thread = true;
+        self
+    }
+
+    /// Has its handler run on the publisher's own thread, as a part of publishing: the fastest way by far, for handlers
+    /// that are done in less than a microsecond. What it takes, everybody waits for, and one that does not return ends
+    /// it all; a panic costs only itself, as always. One that takes long is moved to the workers, if the dispatcher
+    /// [limits](crate::Builder::inline_limit) that. See also [`Routes::set_inline`].
+    pub fn inline(mut self) -> Self {
+        self.how.is_inline = true;
         self
     }
 
@@ -344,7 +366,7 @@ impl<P: Protocol> fmt::Debug for Subscription<P> {
         f.debug_struct("Subscription")
             .field("name", &self.name)
             .field("routes", &self.routes)
-            .field("current_state", &self.current_state)
+            .field("how", &self.how)
             .finish_non_exhaustive()
     }
 }

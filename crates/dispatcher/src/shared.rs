@@ -1,6 +1,9 @@
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicBool, AtomicU64},
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64},
+    },
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
@@ -26,6 +29,8 @@ pub(crate) struct Shared<P: Protocol> {
     pub(crate) ring: Option<Arc<Ring<Packet<P>>>>,
     /// One message in so many is measured; zero is none.
     pub(crate) time_one_in: u32,
+    /// How long a call may take on the publisher's thread.
+    pub(crate) inline_limit: Option<Duration>,
     pub(crate) topology: Arc<ArcSwap<Topology<P>>>,
     /// Held by whoever makes a new snapshot; holds every thread that was ever started and is not
     /// joined yet.

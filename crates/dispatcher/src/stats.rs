@@ -71,6 +71,8 @@ pub struct LaneStats {
     pub critical_peak: usize,
     /// Whether it is paused.
     pub paused: bool,
+    /// Whether its handler is run by the publisher.
+    pub inline: bool,
 }
 
 impl LaneStats {

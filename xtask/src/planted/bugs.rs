@@ -276,7 +276,7 @@ pub(crate) const BUGS: &[Bug] = &[
     Bug {
         name: "unsubscribing-buries-silently",
         what: "critical messages of a consumer that leaves do not reach the dead-letter sink",
-        file: "crates/dispatcher/src/lane.rs",
+        file: "crates/dispatcher/src/lane/close.rs",
         right: "        if class == Class::Critical {\n            self.sinks.dead_letter(message, &self.name, cause);\n        }\n        self.report(watch, Outcome::Discarded, None);",
         wrong: "        if class == Class::Critical && !PLANTED {
             self.sinks.dead_letter(message, &self.name, cause);
@@ -286,7 +286,7 @@ pub(crate) const BUGS: &[Bug] = &[
     Bug {
         name: "runs-while-paused",
         what: "a paused consumer is run",
-        file: "crates/dispatcher/src/lane.rs",
+        file: "crates/dispatcher/src/lane/visit.rs",
         right: "let job = if queue.paused { None }",
         wrong: "let job = if queue.paused && !PLANTED { None }",
     },

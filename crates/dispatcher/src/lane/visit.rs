@@ -1,0 +1,280 @@
+//! How a lane is run: what waits is taken under its lock, and delivered outside of it.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{
+            Ordering::{Relaxed, SeqCst},
+            fence,
+        },
+    },
+    thread,
+    time::Duration,
+};
+
+use super::{Lane, Queue, State, close::Gone};
+use crate::{
+    Cancel, Protocol, Skipped,
+    backlog::Entry,
+    clock,
+    crew::OwnThreads,
+    handler::Packet,
+    ring::{Claim, MOST_CLAIMED},
+    sync::{lock, wait},
+};
+
+/// What a worker may do next.
+pub(crate) enum Next<P: Protocol> {
+    /// For whoever has it: to be run, and then finished.
+    Run(Job<P>),
+    /// Nothing waits, for now, or somebody else is at it.
+    Idle,
+    /// Nothing will come any more.
+    End,
+}
+
+/// Whether a visit found something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Visited {
+    Ran,
+    Nothing,
+}
+
+/// How long a visit may take.
+const SLOW: Duration = Duration::from_micros(200);
+/// How many messages of a backlog are run in one visit: more than are claimed, so that it is caught up with.
+const MOST_ENTRIES: usize = 256;
+/// How often a lane's own thread gives its core away before it goes to sleep. Waking it costs the publisher some 16 µs,
+/// so a short pause between messages should not send it there.
+const YIELDS: u32 = 32;
+
+/// What whoever runs a lane was given.
+pub(crate) enum Job<P: Protocol> {
+    /// One message, from the backlog.
+    Entry(Entry<P>),
+    /// Messages in the ring, and what the next of some streams are to tell.
+    Claim(Box<Claim<Packet<P>>>, Vec<(P::Key, Skipped)>),
+}
+
+impl<P: Protocol> Lane<P> {
+    /// What there is to do, at most so many messages; `cancelled` ends the lane's work as closing does.
+    pub(crate) fn next(&self, most: usize, cancelled: bool) -> Next<P> {
+        let mut queue = lock(&self.queue);
+        self.take(&mut queue, most, cancelled)
+    }
+
+    /// As [`next`](Self::next), asleep until there is something.
+    pub(crate) fn next_asleep(&self, most: usize, cancelled: impl Fn() -> bool) -> Next<P> {
+        let mut queue = lock(&self.queue);
+        loop {
+            match self.take(&mut queue, most, cancelled()) {
+                Next::Idle => {
+                    self.own.asleep.store(true, Relaxed);
+                    self.own_threads().inspect(|own| own.fall_asleep());
+                    // The publisher stores what it has published, and then looks whether anybody sleeps; here it is
+                    // the other way round. With a fence between each two, one of both sees the other's.
+                    fence(SeqCst);
+                    let has_unread = self.post.as_ref().is_some_and(|post| post.has_unread());
+                    if queue.paused || queue.running || !has_unread {
+                        queue = wait(&self.wake, queue);
+                    }
+                    self.own_threads().inspect(|own| own.awake());
+                    self.own.asleep.store(false, Relaxed);
+                }
+                next => return next,
+            }
+        }
+    }
+
+    /// Wakes who sleeps over this lane, once something is published to it and a fence has followed.
+    pub(crate) fn wake_if_asleep(&self) {
+        if self.own.asleep.load(Relaxed) {
+            // Under the lock, lest who is about to sleep does not yet.
+            drop(lock(&self.queue));
+            self.wake.notify_one();
+        }
+    }
+
+    /// Runs what is there, for a bit. What waits beside the ring is run message by message, unless the handler is slow.
+    pub(crate) fn visit(&self, worker: &Arc<str>, cancel: &Cancel) -> Visited {
+        let mut visited = Visited::Nothing;
+        for _ in 0..MOST_ENTRIES {
+            let most = self.most.load(Relaxed);
+            let Next::Run(job) = self.next(most, cancel.is_cancelled()) else { break };
+            visited = Visited::Ran;
+            let is_entry = matches!(job, Job::Entry(_));
+            self.run(job, worker, cancel);
+            if !is_entry || self.slow.load(Relaxed) > 0 {
+                break;
+            }
+        }
+        visited
+    }
+
+    /// Runs what comes next, asleep until there is something. Answers how many times in a row that was slow; `None` if
+    /// nothing will come.
+    pub(crate) fn visit_asleep(&self, worker: &Arc<str>, cancel: &Cancel) -> Option<u32> {
+        let mut yields = 0;
+        while self.is_idle() && yields < YIELDS {
+            yields += 1;
+            thread::yield_now();
+        }
+        match self.next_asleep(self.most.load(Relaxed), || cancel.is_cancelled()) {
+            Next::Run(job) => {
+                let begun = clock::now();
+                self.run(job, worker, cancel);
+                Some(self.learn(clock::now() - begun))
+            }
+            Next::Idle | Next::End => None,
+        }
+    }
+
+    /// Learns from how long a visit took. Answers how many in a row were slow, this one included.
+    pub(crate) fn learn(&self, took: Duration) -> u32 {
+        let (slow, most) = if took > SLOW {
+            // Not one at once: it may have been the scheduler, and the lane would fall behind the others.
+            (self.slow.load(Relaxed) + 1, (self.most.load(Relaxed) / 4).max(1))
+        } else {
+            (0, (2 * self.most.load(Relaxed)).min(MOST_CLAIMED))
+        };
+        self.slow.store(slow, Relaxed);
+        self.most.store(most, Relaxed);
+        slow
+    }
+
+    pub(crate) fn has_own_thread(&self) -> bool {
+        self.own.is_there.load(Relaxed)
+    }
+
+    /// It is to have a thread of its own; false if it has one.
+    pub(crate) fn take_own_thread(&self) -> bool {
+        let is_new = !self.own.is_there.swap(true, Relaxed);
+        self.own_threads().inspect(|own| own.changed());
+        is_new
+    }
+
+    fn own_threads(&self) -> Option<&OwnThreads> {
+        self.crew.as_ref().map(|crew| &crew.own)
+    }
+
+    /// Others may serve it again.
+    pub(crate) fn give_up_own_thread(&self) {
+        self.own.is_there.store(false, Relaxed);
+        self.own_threads().inspect(|own| own.changed());
+    }
+
+    /// Whether somebody runs it: a hint.
+    pub(crate) fn is_running(&self) -> bool {
+        self.runs.load(Relaxed)
+    }
+
+    /// Whether it is worth asking for [`next`](Self::next): a hint without a lock.
+    pub(crate) fn is_idle(&self) -> bool {
+        let has_unread = self.post.as_ref().is_some_and(|post| post.has_unread());
+        self.depth.load(Relaxed) == 0 && !has_unread
+    }
+
+    /// Whether whoever runs it is to stop before the next message.
+    #[inline]
+    pub(crate) fn is_to_rest(&self) -> bool {
+        self.to_rest.load(Relaxed)
+    }
+
+    fn take(&self, queue: &mut Queue<P>, most: usize, cancelled: bool) -> Next<P> {
+        if queue.state == State::Closed || cancelled {
+            return Next::End;
+        }
+        if queue.running {
+            return Next::Idle;
+        }
+        let job = if queue.paused { None } else { self.job(queue, most) };
+        match job {
+            Some(job) => {
+                queue.running = true;
+                self.runs.store(true, Relaxed);
+                Next::Run(job)
+            }
+            None if queue.state == State::Draining => Next::End,
+            None => Next::Idle,
+        }
+    }
+
+    pub(super) fn job(&self, queue: &mut Queue<P>, most: usize) -> Option<Job<P>> {
+        if queue.claim.as_ref().is_some_and(|claim| !claim.is_empty()) {
+            let claim = queue.claim.take()?;
+            self.hint(queue);
+            return Some(Job::Claim(claim, vec![]));
+        }
+        if let Some(entry) = queue.backlog.pop() {
+            self.hint(queue);
+            return Some(Job::Entry(entry));
+        }
+        let (reader, claim) = (queue.reader.as_mut()?, queue.claim.as_mut()?);
+        if !reader.claim(most, claim) {
+            return None;
+        }
+        let tales = queue.backlog.take_tales();
+        Some(Job::Claim(queue.claim.take()?, tales))
+    }
+
+    /// Runs what was given: the handler runs here and now, isolated. Then the lane may be run by others.
+    pub(crate) fn run(&self, job: Job<P>, worker: &Arc<str>, cancel: &Cancel) {
+        let claim = self.perform(job, worker, cancel);
+        self.finish(claim);
+    }
+
+    pub(super) fn perform(
+        &self,
+        job: Job<P>,
+        worker: &Arc<str>,
+        cancel: &Cancel,
+    ) -> Option<Box<Claim<Packet<P>>>> {
+        match job {
+            Job::Entry(entry) => {
+                self.deliver(entry, worker);
+                None
+            }
+            Job::Claim(mut claim, tales) => {
+                self.deliver_claimed(&mut claim, tales, worker, cancel);
+                Some(claim)
+            }
+        }
+    }
+
+    pub(super) fn give_back(&self, queue: &mut Queue<P>, claim: Option<Box<Claim<Packet<P>>>>) {
+        if let Some(claim) = claim {
+            queue.claim = Some(claim);
+            self.release(queue);
+            self.hint(queue);
+        }
+    }
+
+    /// Nobody runs the lane any more.
+    pub(super) fn finish(&self, claim: Option<Box<Claim<Packet<P>>>>) {
+        let mut queue = lock(&self.queue);
+        queue.running = false;
+        self.runs.store(false, Relaxed);
+        self.give_back(&mut queue, claim);
+        if queue.state != State::Closed {
+            drop(queue);
+            // Its own thread may have found another one here, and sleep over what is left.
+            self.wake_if_asleep();
+            return;
+        }
+        let mut gone = Gone::new();
+        self.take_claimed(&mut queue, &mut gone);
+        queue.skip_unread(&mut gone);
+        drop(queue);
+        self.discard_all(gone);
+        self.drop_runner();
+    }
+
+    /// Gives the claim back, if nothing is left of it.
+    pub(super) fn release(&self, queue: &mut Queue<P>) {
+        if let (Some(reader), Some(claim)) = (&mut queue.reader, &mut queue.claim) {
+            if claim.is_empty() && reader.is_claimed() {
+                reader.release(claim);
+            }
+        }
+    }
+}
