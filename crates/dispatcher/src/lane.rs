@@ -13,7 +13,7 @@ mod visit;
 
 use self::close::Gone;
 pub(crate) use self::{
-    inline::Inline,
+    inline::{Inline, Sent},
     visit::{Next, Visited},
 };
 
@@ -65,7 +65,8 @@ pub(crate) struct Lane<P: Protocol> {
     inline: AtomicBool,
     /// Whoever runs it is to stop before the next message: it is paused, or closed.
     to_rest: AtomicBool,
-    /// Whoever holds it runs the lane: one at a time. `None` when the lane is closed and done.
+    /// Whoever holds it runs the lane: one at a time. `None` when the lane is closed and done,
+    /// and while the publisher keeps it to run the lane inline.
     pub(crate) runner: Mutex<Option<Runner<P>>>,
     /// It asked for the current state and has not had it.
     wants_state: AtomicBool,
@@ -86,7 +87,7 @@ pub(crate) struct How {
     pub(crate) is_inline: bool,
 }
 
-/// On a line of its own: the publisher looks at it for every message, while others hardly write to it.
+/// On a line of its own: every worker looks at it in passing, and hardly anybody writes to it.
 #[repr(align(128))]
 struct OwnThread {
     /// It sleeps, or is about to.

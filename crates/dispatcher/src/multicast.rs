@@ -1,4 +1,5 @@
-//! How a message gets to its lanes: once, by way of the ring, and by a duplicate each to those that have left it.
+//! How a message gets to its lanes: once, by way of the ring, by a duplicate each to those that have left it, and at
+//! once to those that the publisher runs.
 //!
 //! A lane leaves the ring when it is so far behind that the publisher would have to wait for it: what it has unread
 //! goes into its backlog, where it gives way by class, and what is published from then on joins it there. Once its
@@ -9,7 +10,7 @@ use std::{
         Arc,
         atomic::{Ordering::SeqCst, fence},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use crate::{
@@ -18,25 +19,18 @@ use crate::{
     clock,
     contain::contain,
     crew::Crew,
-    handler::{Handler, Packet},
+    handler::Packet,
     lane::{GivenWay, Inline, Lane},
     ring::{Address, Place, Taken, Writer},
     shared::{Shared, Sinks},
     topology::Topology,
-    worker::Inside,
 };
 
-/// How long the publisher waits for lanes that are all about as far, while the last of them is run.
-const PATIENCE: Duration = Duration::from_millis(2);
-/// And while it is not: that is the scheduler's doing.
-const LENIENCE: Duration = Duration::from_millis(20);
+mod inline;
+mod room;
+
 /// How long who has read a message may take to say so to the publisher that waits for it.
 const SETTLING: Duration = Duration::from_millis(5);
-/// One message in so many is measured on its way through the lanes that the publisher runs.
-const MEASURED_ONE_IN: u32 = 16;
-/// How often it looks before it gives its core away.
-const SPINS: u32 = 64;
-
 pub(crate) struct Multicast<P: Protocol> {
     writer: Option<Writer<Packet<P>>>,
     /// As the lanes of the topology in use.
@@ -48,7 +42,7 @@ pub(crate) struct Multicast<P: Protocol> {
     /// Whether others run the lanes meanwhile, so that waiting for them can help.
     threaded: bool,
     crew: Option<Arc<Crew>>,
-    /// The seats of lanes with a thread of their own, and how many such there had been when that was written.
+    /// The seats of lanes with a thread of their own, and how many times one got or gave up its thread before that.
     own: Vec<usize>,
     own_changes: u64,
     sinks: Arc<Sinks<P>>,
@@ -88,14 +82,6 @@ impl Audience {
         self.lanes.extend(lanes);
         self.changes = 0;
     }
-}
-
-/// A message for a lane that the publisher runs.
-enum Sent<'a, P: Protocol> {
-    /// Others have it too.
-    Shared(&'a Packet<P>),
-    /// Nobody else has it.
-    Own(P::Message, About<P::Key>),
 }
 
 struct Seat<P: Protocol> {
@@ -152,15 +138,14 @@ impl<P: Protocol> Multicast<P> {
             });
         }
         for mut seat in before {
-            if let Some(inline) = seat.inline.take() {
-                seat.lane.let_go(inline);
-            }
+            seat.let_go();
             self.forget(&seat);
         }
         for index in 0..self.seats.len() {
-            match self.seats[index].lane.is_inline() {
-                true => self.leave(index),
-                false => self.let_go(index),
+            if self.seats[index].lane.is_inline() {
+                self.leave(index);
+            } else {
+                self.let_go(index);
             }
         }
         self.changes += 1;
@@ -237,7 +222,8 @@ impl<P: Protocol> Multicast<P> {
         }
     }
 
-    /// Finds out who of an audience is in the ring; who has left it and can, enters.
+    /// Finds out how an audience is reached. Who is to be inline and can, is from now on; who has left the ring and can,
+    /// enters.
     fn find(&mut self, audience: &mut Audience) {
         let Audience { lanes, address, inline, aside, changes } = audience;
         inline.clear();
@@ -255,88 +241,6 @@ impl<P: Protocol> Multicast<P> {
             writer.write_address(address, places);
         }
         *changes = self.changes;
-    }
-
-    /// Hands a message to those of its lanes that the publisher runs. Gives it back for the others, if there are any.
-    fn run_inline(
-        &mut self,
-        audience: &Audience,
-        message: P::Message,
-        about: About<P::Key>,
-    ) -> Option<P::Message> {
-        let limit = self.inline_limit.filter(|_| self.unmeasured == 0);
-        self.unmeasured = self.unmeasured.checked_sub(1).unwrap_or(MEASURED_ONE_IN - 1);
-        let _inside = Inside::enter();
-        let is_for_others = !audience.address.is_empty() || !audience.aside.is_empty();
-        if let ([only], false) = (&*audience.inline, is_for_others) {
-            let inline = self.seats[*only].inline.as_ref();
-            if inline.is_some_and(|inline| matches!(inline.runner.handler, Handler::Owning(_))) {
-                self.run_one_inline(*only, limit, Sent::Own(message, about));
-                return None;
-            }
-        }
-        let packet = Packet::new(message, about);
-        for index in &audience.inline {
-            self.run_one_inline(*index, limit, Sent::Shared(&packet));
-        }
-        is_for_others.then_some(packet.delivery.message)
-    }
-
-    /// Hands one lane a message that others have too, or that nobody else has.
-    #[inline]
-    fn run_one_inline(&mut self, index: usize, limit: Option<Duration>, message: Sent<'_, P>) {
-        let Seat { lane, inline: Some(inline), .. } = &mut self.seats[index] else { return };
-        if lane.is_to_rest() {
-            // It has been paused, or closed, since it was found.
-            self.let_go(index);
-            self.has_pushed = true;
-            match message {
-                Sent::Shared(packet) => {
-                    self.send_aside(index, &packet.delivery.message, packet.about());
-                }
-                Sent::Own(message, about) => self.seats[index].lane.push(message, about),
-            }
-            return;
-        }
-        let begun = limit.map(|limit| (limit, clock::now()));
-        match message {
-            Sent::Shared(packet) => lane.deliver_inline(&mut inline.runner, packet, &self.here),
-            Sent::Own(message, about) => {
-                lane.deliver_inline_own(&mut inline.runner, message, about, &self.here);
-            }
-        }
-        if begun.is_some_and(|(limit, begun)| inline.learn(clock::now() - begun, limit)) {
-            tracing::warn!(consumer = &*lane.name, "too slow to be run by the publisher");
-            lane.set_inline(false);
-            self.let_go(index);
-        }
-    }
-
-    /// Whether the publisher runs a lane; if it is to, and can, it does from now on.
-    fn is_inline(&mut self, index: usize) -> bool {
-        let seat = &mut self.seats[index];
-        if seat.inline.is_none() && !seat.in_ring {
-            let _inside = Inside::enter();
-            seat.inline = seat.lane.go_inline(&self.here, &self.cancel);
-            self.changes += u64::from(seat.inline.is_some());
-        }
-        seat.inline.is_some()
-    }
-
-    /// Lets others run a lane.
-    fn let_go(&mut self, index: usize) {
-        let seat = &mut self.seats[index];
-        if let Some(inline) = seat.inline.take() {
-            self.changes += 1;
-            seat.lane.let_go(inline);
-        }
-    }
-
-    /// Lets others run every lane.
-    pub(crate) fn let_all_go(&mut self) {
-        for index in 0..self.seats.len() {
-            self.let_go(index);
-        }
     }
 
     /// Whether a lane is in the ring; if it has left and can, it enters.
@@ -467,91 +371,10 @@ impl<P: Protocol> Multicast<P> {
         }
     }
 
-    #[inline]
-    fn is_full(&self) -> bool {
-        self.writer.as_ref().is_some_and(|writer| !writer.has_room())
-    }
-
-    #[cold]
-    fn wait_for_room(&mut self) {
-        // Nobody reads what nobody was shown.
-        self.flush();
-        let mut begun = None;
-        let mut spins = 0;
-        loop {
-            let Some(writer) = &mut self.writer else { return };
-            writer.look(drop_contained);
-            // More than a bit, so that this is not for every message.
-            let (next, capacity) = (writer.next(), writer.capacity());
-            let slowest = writer.slowest();
-            if next - slowest <= capacity - (capacity / 4).max(1) {
-                return;
-            }
-            let limit = if !self.threaded {
-                Some(slowest + 1)
-            } else if let Some(median) = self.median().filter(|m| m - slowest >= capacity / 2) {
-                // Only who is far behind the others is slow.
-                Some(median - capacity / 2 + 1)
-            } else if self.has_waited_enough(slowest, *begun.get_or_insert_with(clock::now)) {
-                Some(slowest + (capacity / 4).max(1))
-            } else {
-                None
-            };
-            match limit {
-                Some(limit) => self.leave_behind(limit),
-                None => {
-                    spins += 1;
-                    if spins < SPINS {
-                        std::hint::spin_loop();
-                    } else {
-                        std::thread::yield_now();
-                    }
-                }
-            }
-        }
-    }
-
-    /// Whether the lanes that are at a number have been waited for long enough.
-    fn has_waited_enough(&mut self, slowest: u64, begun: Instant) -> bool {
-        let Some(writer) = &mut self.writer else { return true };
-        let waited = clock::now() - begun;
-        let mut last = self.seats.iter().filter(|seat| {
-            let behind = seat.place.filter(|_| seat.in_ring).and_then(|p| writer.behind(p));
-            behind == Some(slowest)
-        });
-        waited > LENIENCE || (waited > PATIENCE && last.any(|seat| seat.lane.is_running()))
-    }
-
-    /// Where the lane is that as many are ahead of as are behind.
-    fn median(&mut self) -> Option<u64> {
-        let writer = self.writer.as_mut()?;
-        let next = writer.next();
-        let at = &mut self.positions;
-        at.clear();
-        for seat in self.seats.iter().filter(|seat| seat.in_ring) {
-            at.extend(seat.place.map(|place| writer.behind(place).unwrap_or(next)));
-        }
-        at.sort_unstable();
-        at.get(at.len() / 2).copied()
-    }
-
-    /// Has every lane leave the ring that is before a number.
-    fn leave_behind(&mut self, limit: u64) {
-        for index in 0..self.seats.len() {
-            let Some(writer) = &mut self.writer else { return };
-            let seat = &self.seats[index];
-            let behind = seat.place.filter(|_| seat.in_ring).and_then(|place| writer.behind(place));
-            if behind.is_some_and(|behind| behind < limit) {
-                self.leave(index);
-            }
-        }
-    }
-
-    /// Has every lane leave the ring, to wait beside it.
+    /// Has every lane leave the ring, to wait beside it. None is run by the publisher any more.
     pub(crate) fn leave_all(&mut self) {
         self.flush();
         for index in 0..self.seats.len() {
-            self.let_go(index);
             self.leave(index);
         }
         self.reclaim();

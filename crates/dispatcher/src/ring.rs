@@ -476,12 +476,6 @@ impl<T> Writer<T> {
         self.tracks[place.0].as_mut().expect("a lane that is known")
     }
 
-    /// Whether a message can be put for these lanes as they were found.
-    #[inline]
-    pub(crate) fn is_current(&self, address: &Address) -> bool {
-        address.changes == self.changes
-    }
-
     /// Writes the address of those of these lanes that are in the ring.
     pub(crate) fn write_address(
         &self,
@@ -508,10 +502,10 @@ impl<T> Writer<T> {
     ///
     /// # Panics
     ///
-    /// If there is no [room](Self::has_room), or the address is not [current](Self::is_current).
+    /// If there is no [room](Self::has_room), or a lane has entered or left it since the address was written.
     #[inline]
     pub(crate) fn put(&mut self, message: T, alone: bool, address: &Address) -> Option<T> {
-        assert!(self.is_current(address), "an address that is current");
+        assert!(address.changes == self.changes, "an address that is current");
         let is_full = self.next - self.tail >= self.capacity();
         let displaced = if is_full { self.reclaim_one() } else { None };
         self.ring.slot(self.next).with_mut(|slot| {
@@ -525,9 +519,7 @@ impl<T> Writer<T> {
             cell.0.with_mut(|cell| unsafe { *cell = Some(message) });
         });
         for (index, lanes) in &address.banks {
-            let teller = &mut self.tellers[*index];
-            teller.address(self.next, *lanes);
-            if !std::mem::replace(&mut teller.is_fresh, true) {
+            if self.tellers[*index].address(self.next, *lanes) {
                 self.fresh.push(*index);
             }
         }

@@ -348,7 +348,8 @@ impl<P: Protocol> Subscription<P> {
     /// Has its handler run on the publisher's own thread, as a part of publishing: the fastest way by far, for handlers
     /// that are done in less than a microsecond. What it takes, everybody waits for, and one that does not return ends
     /// it all; a panic costs only itself, as always. One that takes long is moved to the workers, if the dispatcher
-    /// [limits](crate::Builder::inline_limit) that. See also [`Routes::set_inline`].
+    /// [limits](crate::Builder::inline_limit) that. Once it is unsubscribed its handler is dropped when the publisher next does anything. See also
+    /// [`Routes::set_inline`].
     pub fn inline(mut self) -> Self {
         self.how.is_inline = true;
         self

@@ -12,7 +12,6 @@ use std::{
 use super::{Lane, State};
 use crate::{
     Cancel, Protocol,
-    backlog::About,
     contain::contain,
     handler::{Packet, Runner},
     ring::MOST_CLAIMED,
@@ -26,6 +25,14 @@ const SLOW_IN_A_ROW: u32 = 2;
 pub(crate) struct Inline<P: Protocol> {
     pub(crate) runner: Runner<P>,
     slow: u32,
+}
+
+/// A message for a lane that is inline.
+pub(crate) enum Sent<'a, P: Protocol> {
+    /// Nobody else has it.
+    Own(Packet<P>),
+    /// Others have it too.
+    Shared(&'a Packet<P>),
 }
 
 impl<P: Protocol> Inline<P> {
@@ -85,33 +92,22 @@ impl<P: Protocol> Lane<P> {
         self.finish(None);
     }
 
-    /// Delivers a message that others have too.
+    /// Delivers a message, here and now.
     #[inline]
     pub(crate) fn deliver_inline(
         &self,
         runner: &mut Runner<P>,
-        packet: &Packet<P>,
+        message: Sent<'_, P>,
         worker: &Arc<str>,
     ) {
         self.counts.published.add(1);
-        contain(format_args!("a message or fault of `{}`", self.name), || {
-            if !self.deliver_plain(runner, packet, worker) {
-                self.deliver_lent(runner, packet, worker);
+        contain(format_args!("a message or fault of `{}`", self.name), || match message {
+            Sent::Own(packet) => self.deliver_own(runner, packet, worker),
+            Sent::Shared(packet) => {
+                if !self.deliver_plain(runner, packet, worker) {
+                    self.deliver_lent(runner, packet, worker);
+                }
             }
-        });
-    }
-
-    /// Delivers a message that nobody else has.
-    pub(crate) fn deliver_inline_own(
-        &self,
-        runner: &mut Runner<P>,
-        message: P::Message,
-        about: About<P::Key>,
-        worker: &Arc<str>,
-    ) {
-        self.counts.published.add(1);
-        contain(format_args!("a message or fault of `{}`", self.name), || {
-            self.deliver_own(runner, Packet::new(message, about), worker);
         });
     }
 }

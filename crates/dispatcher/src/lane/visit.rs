@@ -199,6 +199,7 @@ impl<P: Protocol> Lane<P> {
         }
     }
 
+    /// What comes next, if anything does. For who runs the lane, or is about to.
     pub(super) fn job(&self, queue: &mut Queue<P>, most: usize) -> Option<Job<P>> {
         if queue.claim.as_ref().is_some_and(|claim| !claim.is_empty()) {
             let claim = queue.claim.take()?;
@@ -223,6 +224,7 @@ impl<P: Protocol> Lane<P> {
         self.finish(claim);
     }
 
+    /// Delivers what was given. What is left of a claim is to be [given back](Self::give_back).
     pub(super) fn perform(
         &self,
         job: Job<P>,
@@ -241,6 +243,7 @@ impl<P: Protocol> Lane<P> {
         }
     }
 
+    /// Puts a claim where whoever runs the lane next finds it, or releases it.
     pub(super) fn give_back(&self, queue: &mut Queue<P>, claim: Option<Box<Claim<Packet<P>>>>) {
         if let Some(claim) = claim {
             queue.claim = Some(claim);

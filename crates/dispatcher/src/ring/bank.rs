@@ -44,6 +44,12 @@ impl Bank {
         Self { upto: Apart(AtomicU64::new(0)), words: (0..lines).map(line).collect() }
     }
 
+    /// How many words are sure to be up to date: half of them, which holds a ring's messages.
+    #[inline]
+    fn lap(&self) -> u64 {
+        (self.words.len() * WORDS) as u64 / 2
+    }
+
     #[inline]
     fn word(&self, word: u64) -> &AtomicU64 {
         let word = word as usize;
@@ -151,8 +157,7 @@ impl Post {
     pub(super) fn each(&self, from: u64, upto: u64, mut visit: impl FnMut(u64) -> bool) -> u64 {
         let bank = &*self.seat.bank;
         let mine = FIRST << self.seat.lane;
-        let lap = (bank.words.len() * WORDS) as u64 * SPAN / 2;
-        let mut from = from.max(upto.saturating_sub(lap));
+        let mut from = from.max(upto.saturating_sub(bank.lap() * SPAN));
         while from < upto {
             let word = from / SPAN;
             let mut bits =
@@ -185,7 +190,7 @@ pub(super) struct Teller {
     /// After the last message addressed.
     upto: u64,
     /// There are messages that have not been told.
-    pub(super) is_fresh: bool,
+    is_fresh: bool,
 }
 
 impl Teller {
@@ -197,23 +202,23 @@ impl Teller {
         Arc::ptr_eq(&self.bank, bank)
     }
 
-    /// Has a message be for these lanes, by their [bits](Post::bit). Numbers grow.
+    /// Has a message be for these lanes, by their [bits](Post::bit). Numbers grow. Answers whether all before it is told.
     #[inline]
-    pub(super) fn address(&mut self, number: u64, lanes: u64) {
+    pub(super) fn address(&mut self, number: u64, lanes: u64) -> bool {
         let word = number / SPAN;
         if word != self.word {
             self.begin(word);
         }
         self.bits |= lanes << (number % SPAN * LANES);
         self.upto = number + 1;
+        !std::mem::replace(&mut self.is_fresh, true)
     }
 
     #[inline]
     fn begin(&mut self, word: u64) {
         self.bank.word(self.word).store(self.bits, Relaxed);
         // What lies between has nothing for anybody, but may say what it had some laps ago.
-        let lap = (self.bank.words.len() * WORDS) as u64 / 2;
-        for skipped in (self.word + 1).max(word.saturating_sub(lap))..word {
+        for skipped in (self.word + 1).max(word.saturating_sub(self.bank.lap()))..word {
             self.bank.word(skipped).store(0, Relaxed);
         }
         (self.word, self.bits) = (word, 0);

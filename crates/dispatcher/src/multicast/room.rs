@@ -1,0 +1,97 @@
+//! What the publisher does when the ring is full: how long it waits, and who leaves.
+
+use std::time::{Duration, Instant};
+
+use super::{Multicast, drop_contained};
+use crate::{Protocol, clock};
+
+/// How long the publisher waits for lanes that are all about as far, while the last of them is run.
+const PATIENCE: Duration = Duration::from_millis(2);
+/// And while it is not: that is the scheduler's doing.
+const LENIENCE: Duration = Duration::from_millis(20);
+/// How often it looks before it gives its core away.
+const SPINS: u32 = 64;
+
+impl<P: Protocol> Multicast<P> {
+    /// Whether the ring has no room for a message, as far as is known.
+    #[inline]
+    pub(super) fn is_full(&self) -> bool {
+        self.writer.as_ref().is_some_and(|writer| !writer.has_room())
+    }
+
+    /// Waits until there is room for more than a few messages, or sees to it.
+    #[cold]
+    pub(super) fn wait_for_room(&mut self) {
+        // Nobody reads what nobody was shown.
+        self.flush();
+        let mut begun = None;
+        let mut spins = 0;
+        loop {
+            let Some(writer) = &mut self.writer else { return };
+            writer.look(drop_contained);
+            // More than a bit, so that this is not for every message.
+            let (next, capacity) = (writer.next(), writer.capacity());
+            let slowest = writer.slowest();
+            if next - slowest <= capacity - (capacity / 4).max(1) {
+                return;
+            }
+            let limit = if !self.threaded {
+                Some(slowest + 1)
+            } else if let Some(median) = self.median().filter(|m| m - slowest >= capacity / 2) {
+                // Only who is far behind the others is slow.
+                Some(median - capacity / 2 + 1)
+            } else if self.has_waited_enough(slowest, *begun.get_or_insert_with(clock::now)) {
+                Some(slowest + (capacity / 4).max(1))
+            } else {
+                None
+            };
+            match limit {
+                Some(limit) => self.leave_behind(limit),
+                None => {
+                    spins += 1;
+                    if spins < SPINS {
+                        std::hint::spin_loop();
+                    } else {
+                        std::thread::yield_now();
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether the lanes that are at a number have been waited for long enough.
+    fn has_waited_enough(&mut self, slowest: u64, begun: Instant) -> bool {
+        let Some(writer) = &mut self.writer else { return true };
+        let waited = clock::now() - begun;
+        let mut last = self.seats.iter().filter(|seat| {
+            let behind = seat.place.filter(|_| seat.in_ring).and_then(|p| writer.behind(p));
+            behind == Some(slowest)
+        });
+        waited > LENIENCE || (waited > PATIENCE && last.any(|seat| seat.lane.is_running()))
+    }
+
+    /// Where the lane is that as many are ahead of as are behind.
+    fn median(&mut self) -> Option<u64> {
+        let writer = self.writer.as_mut()?;
+        let next = writer.next();
+        let at = &mut self.positions;
+        at.clear();
+        for seat in self.seats.iter().filter(|seat| seat.in_ring) {
+            at.extend(seat.place.map(|place| writer.behind(place).unwrap_or(next)));
+        }
+        at.sort_unstable();
+        at.get(at.len() / 2).copied()
+    }
+
+    /// Has every lane leave the ring that is before a number.
+    fn leave_behind(&mut self, limit: u64) {
+        for index in 0..self.seats.len() {
+            let Some(writer) = &mut self.writer else { return };
+            let seat = &self.seats[index];
+            let behind = seat.place.filter(|_| seat.in_ring).and_then(|place| writer.behind(place));
+            if behind.is_some_and(|behind| behind < limit) {
+                self.leave(index);
+            }
+        }
+    }
+}
