@@ -12,7 +12,9 @@
 //! is folded a lane sees the order in which it was published, and never anything published after a
 //! critical message before it.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::VecDeque;
+
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::{Class, Protocol, Skipped, watch::Watch};
 
@@ -60,13 +62,13 @@ pub(crate) struct Backlog<P: Protocol> {
     /// Positions of the sequential entries, oldest first.
     sequential: VecDeque<u64>,
     /// By stream: the position of its last conflatable entry.
-    last: HashMap<P::Key, u64>,
+    last: FxHashMap<P::Key, u64>,
     /// Streams whose next message does not follow what waits of them.
-    sealed: HashSet<P::Key>,
+    sealed: FxHashSet<P::Key>,
     /// By stream: what could not be had since its last entry was pushed; told by the next pushed.
-    missed: HashMap<P::Key, Skipped>,
+    missed: FxHashMap<P::Key, Skipped>,
     /// By stream: what was dropped from its front; told by the next popped.
-    displaced: HashMap<P::Key, Skipped>,
+    displaced: FxHashMap<P::Key, Skipped>,
 }
 
 impl<P: Protocol> Entry<P> {
@@ -88,10 +90,10 @@ impl<P: Protocol> Backlog<P> {
             front: 0,
             conflatable: 0,
             sequential: VecDeque::new(),
-            last: HashMap::new(),
-            sealed: HashSet::new(),
-            missed: HashMap::new(),
-            displaced: HashMap::new(),
+            last: FxHashMap::default(),
+            sealed: FxHashSet::default(),
+            missed: FxHashMap::default(),
+            displaced: FxHashMap::default(),
         }
     }
 

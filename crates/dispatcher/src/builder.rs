@@ -127,9 +127,9 @@ impl<P: Protocol> Builder<P> {
         self
     }
 
-    /// How long the handler of an [inline](crate::Subscription::inline) consumer may take: one of which two in a row of
-    /// those calls that are measured, every sixteenth, take longer is moved to the workers, and the log says so. None
-    /// is moved without a limit, or without workers. By default 100 µs.
+    /// How long the handler of an [inline](crate::Subscription::inline) consumer may take. One message in 64 is measured,
+    /// and after a slow one the next; a consumer that takes longer twice in a row is moved to the workers, and the
+    /// log says so. None is moved without a limit, or without workers. By default 100 µs.
     pub fn inline_limit(mut self, limit: Option<Duration>) -> Self {
         self.inline_limit = limit;
         self

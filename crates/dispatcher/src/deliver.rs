@@ -14,6 +14,7 @@ use crate::{
     contain::{contain, message_of},
     fan_outs::nanos,
     handler::{Handler, Packet, Runner},
+    holes::Holes,
     lane::Lane,
     ring::Claim,
     sync::lock,
@@ -54,14 +55,11 @@ struct Made<P: Protocol> {
 impl<P: Protocol> Lane<P> {
     /// Delivers one message. Nothing that the handler, the message or a sink does leaves this call.
     pub(crate) fn deliver(&self, entry: Entry<P>, worker: &Arc<str>) {
-        contain(format_args!("a message or fault of `{}`", self.name), || {
-            let mut runner = lock(&self.runner);
-            let runner =
-                runner.as_mut().expect("whoever takes an entry sees to the runner afterwards");
-            let Entry { message, class, stream, skipped, watch, .. } = entry;
-            let _inside = Inside::enter();
-            self.give(runner, Given::Own(message), Of { class, stream, skipped, watch }, worker);
-        });
+        let mut runner = lock(&self.runner);
+        let runner = runner.as_mut().expect("whoever takes an entry sees to the runner afterwards");
+        let _inside = Inside::enter();
+        let Entry { message, class, stream, skipped, watch, .. } = entry;
+        self.give(runner, Given::Own(message), Of { class, stream, skipped, watch }, worker);
     }
 
     /// Delivers what was claimed, message by message, until the lane is to rest: then at least one, as with a message
@@ -78,45 +76,64 @@ impl<P: Protocol> Lane<P> {
         tales.into_iter().for_each(|(stream, skipped)| runner.tell(stream, skipped));
         let _inside = Inside::enter();
         while !claim.is_empty() {
-            let done = contain(format_args!("a message or fault of `{}`", self.name), || {
-                while !claim.is_empty() {
-                    if !claim.read(|packet| self.deliver_plain(runner, packet, worker)) {
-                        self.deliver_next(runner, claim, worker);
-                    }
-                    claim.advance();
-                    if self.is_to_rest() || cancel.is_cancelled() {
-                        return;
-                    }
-                }
-            });
-            match done {
-                Some(()) => return,
-                // It had its turn.
-                None => claim.advance(),
+            if claim.read(|packet| self.deliver_plain(runner, packet, worker)) {
+                self.counts.delivered.add(1);
+            } else {
+                self.deliver_next(runner, claim, worker);
+            }
+            claim.advance();
+            if self.is_to_rest() || cancel.is_cancelled() {
+                return;
             }
         }
     }
 
     /// Delivers the next message, if there is nothing to be said about it: to a handler that reads it where it is, and
-    /// is done with it. Answers whether that was all; if not, the handler has not had it.
-    #[inline]
+    /// is done with it. Answers whether that was all; if not, the handler has not had it. It is for the caller to count it
+    /// as delivered.
+    #[inline(always)]
     pub(crate) fn deliver_plain(
         &self,
         runner: &mut Runner<P>,
         packet: &Packet<P>,
         worker: &Arc<str>,
     ) -> bool {
-        if packet.is_watched || !runner.untold.is_empty() || self.holes.is_some() {
+        let has_holes = self.holes.as_ref().is_some_and(Holes::has_filtered);
+        if packet.is_watched || !runner.untold.is_empty() || has_holes {
             return false;
         }
         let Handler::Borrowing(handler) = &mut runner.handler else { return false };
-        let verdict = catch_unwind(AssertUnwindSafe(|| handler(&packet.delivery)));
-        self.counts.delivered.add(1);
-        if !matches!(verdict, Ok(Verdict::Handled)) {
-            let made = self.lent(&packet.delivery, packet.class, verdict, worker);
-            self.conclude(runner, Of::packet(packet), made, None);
+        let answer = handler.read(&packet.delivery);
+        if !matches!(answer, Ok(true)) {
+            self.conclude_plain(runner, packet, answer, worker);
         }
         true
+    }
+
+    #[cold]
+    fn conclude_plain(
+        &self,
+        runner: &mut Runner<P>,
+        packet: &Packet<P>,
+        answer: std::thread::Result<bool>,
+        worker: &Arc<str>,
+    ) {
+        let Packet { class, stream, ref delivery, .. } = *packet;
+        self.contained(|| {
+            let Handler::Borrowing(handler) = &mut runner.handler else { return };
+            let verdict = handler.verdict(answer);
+            if let Some(holes) = self.holes.as_ref().filter(|_| class == Class::Conflatable) {
+                let is_filtered = matches!(verdict, Ok(Verdict::Filtered));
+                holes.note(stream, is_filtered, P::starts_state(&delivery.message));
+            }
+            let made = self.lent(delivery, class, verdict, worker);
+            self.conclude(runner, Of::packet(packet), made, None);
+        });
+    }
+
+    /// Does something with the lane's messages and sinks, which may panic.
+    fn contained(&self, call: impl FnOnce()) {
+        contain(format_args!("a message or fault of `{}`", self.name), call);
     }
 
     #[inline]
@@ -142,6 +159,7 @@ impl<P: Protocol> Lane<P> {
     }
 
     /// Delivers a message that others have too.
+    #[inline(never)]
     pub(crate) fn deliver_lent(
         &self,
         runner: &mut Runner<P>,
@@ -151,8 +169,20 @@ impl<P: Protocol> Lane<P> {
         self.give(runner, Given::Lent(&packet.delivery), Of::packet(packet), worker);
     }
 
+    /// Gives a handler its message. Nothing that the handler, the message or a sink does leaves this call.
     #[inline]
     fn give(&self, runner: &mut Runner<P>, given: Given<'_, P>, of: Of<P::Key>, worker: &Arc<str>) {
+        self.contained(|| self.give_uncontained(runner, given, of, worker));
+    }
+
+    #[inline]
+    fn give_uncontained(
+        &self,
+        runner: &mut Runner<P>,
+        given: Given<'_, P>,
+        of: Of<P::Key>,
+        worker: &Arc<str>,
+    ) {
         let Of { class, stream, mut skipped, watch } = of;
         let is_own_tale = runner.take_untold(&stream).map(|untold| skipped.add(untold)).is_some();
         // Who has something of its own to be told needs a message of its own.
@@ -186,12 +216,14 @@ impl<P: Protocol> Lane<P> {
         let is_plain = hole.is_none() && started.is_none();
         let made = match (&mut runner.handler, given) {
             (Handler::Borrowing(handler), Given::Lent(delivery)) => {
-                let verdict = catch_unwind(AssertUnwindSafe(|| handler(delivery)));
+                let answer = handler.read(delivery);
+                let verdict = handler.verdict(answer);
                 self.lent(delivery, class, verdict, worker)
             }
             (Handler::Borrowing(handler), Given::Own(message)) => {
                 let delivery = Delivery { message, skipped };
-                let verdict = catch_unwind(AssertUnwindSafe(|| handler(&delivery)));
+                let answer = handler.read(&delivery);
+                let verdict = handler.verdict(answer);
                 self.kept(delivery.message, class, verdict, worker)
             }
             (Handler::Owning(handler), Given::Own(message)) => {

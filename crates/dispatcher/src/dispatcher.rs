@@ -1,5 +1,4 @@
 use std::{
-    collections::{HashMap, HashSet},
     fmt,
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
@@ -7,6 +6,7 @@ use std::{
 
 use arc_swap::{ArcSwap, Cache};
 use crossbeam_channel::RecvTimeoutError;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::{
     Builder, Class, DeathCause, LaneId, LaneReport, Outcome, Protocol, Report, Routes, Shutdown,
@@ -46,12 +46,12 @@ pub struct Dispatcher<P: Protocol> {
     /// The snapshot in use: changed by `refresh` alone, between two messages.
     topology: Arc<Topology<P>>,
     /// By key, the lanes of that snapshot that take it.
-    resolved: HashMap<P::Key, Audience>,
+    resolved: FxHashMap<P::Key, Audience>,
     order: Sequencer<P>,
     state: Option<CurrentState<P>>,
     /// Lanes that missed a conflatable message of a stream, or filtered one, and are to have its whole
     /// state in place of the next; empty unless the state is kept.
-    behind: HashSet<(LaneId, P::Key)>,
+    behind: FxHashSet<(LaneId, P::Key)>,
     lanes: Multicast<P>,
     /// Of the lanes of a message, those that are to have the whole state and those that are not; kept for
     /// their room.
@@ -96,10 +96,10 @@ impl<P: Protocol> Dispatcher<P> {
             lanes: Multicast::new(writer, &shared, Arc::clone(&here)),
             newest: Cache::new(Arc::clone(&shared.topology)),
             topology: shared.topology.load_full(),
-            resolved: HashMap::new(),
+            resolved: FxHashMap::default(),
             order: Sequencer::new(gap_wait, gap_capacity),
             state: shared.keeps_state.then(CurrentState::new),
-            behind: HashSet::new(),
+            behind: FxHashSet::default(),
             split: Default::default(),
             ready: Ready::new(),
             sampler: Sampler::new(shared.time_one_in),
@@ -337,6 +337,7 @@ impl<P: Protocol> Dispatcher<P> {
         self.order.release_due(now, &mut self.ready);
         self.route_ready(None);
         match self.order.accept(message, now, &mut self.ready) {
+            Accepted::Alone(message) => Published::Routed { lanes: self.route(message, 0, join) },
             Accepted::Passed(place) => {
                 Published::Routed { lanes: self.route_ready(Some((place, join))) }
             }
@@ -374,12 +375,16 @@ impl<P: Protocol> Dispatcher<P> {
         let topology = &self.topology;
         P::stamp(&mut message, topology.version);
         let key = P::key(&message);
-        let audience = self.resolved.entry(key).or_insert_with(|| {
-            let taking = topology.lanes.iter().enumerate().filter(|(_, routed)| routed.takes(&key));
-            let mut audience = Audience::default();
-            audience.change_to(taking.map(|(index, _)| index));
-            audience
-        });
+        let audience = match self.resolved.get_mut(&key) {
+            Some(audience) => audience,
+            None => {
+                let lanes = topology.lanes.iter().enumerate();
+                let taking = lanes.filter(|(_, routed)| routed.takes(&key));
+                let audience = self.resolved.entry(key).or_default();
+                audience.change_to(taking.map(|(index, _)| index));
+                audience
+            }
+        };
         let lanes = audience.lanes();
         let expected = lanes.len();
         let class = P::class(&message);
@@ -422,16 +427,16 @@ impl<P: Protocol> Dispatcher<P> {
                         for index in due.lanes() {
                             self.behind.remove(&(topology.lanes[*index].lane.id, stream));
                         }
-                        self.lanes.send(due, whole, about);
+                        self.lanes.send(due, whole, &about);
                         if !others.lanes().is_empty() {
-                            self.lanes.send(others, message, about);
+                            self.lanes.send(others, message, &about);
                         }
                     }
-                    None => self.lanes.send(audience, message, about),
+                    None => self.lanes.send(audience, message, &about),
                 }
             }
             _ if expected == 0 => {}
-            _ => self.lanes.send(audience, message, about),
+            _ => self.lanes.send(audience, message, &about),
         }
         expected
     }

@@ -1,4 +1,9 @@
-use std::collections::HashMap;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    thread,
+};
+
+use rustc_hash::FxHashMap;
 
 use crate::{Class, Delivery, Protocol, Skipped, Verdict, backlog::About, watch::Watch};
 
@@ -9,28 +14,86 @@ type Owning<P> = Box<
         + Send,
 >;
 
+/// Answers whether the message is handled; if not, the verdict is put in place.
 type Borrowing<P> = Box<
-    dyn FnMut(&Delivery<<P as Protocol>::Message>) -> Verdict<(), <P as Protocol>::Fault> + Send,
+    dyn FnMut(&Delivery<<P as Protocol>::Message>, &mut Verdict<(), <P as Protocol>::Fault>) -> bool
+        + Send,
 >;
+
+/// A handler that reads messages where they are.
+///
+/// Almost all are simply handled, so that one byte comes back, in a register; a verdict in memory would be waited for.
+pub(crate) struct Reading<P: Protocol> {
+    handler: Borrowing<P>,
+    /// Between messages it is [`Verdict::Handled`].
+    verdict: Verdict<(), P::Fault>,
+}
+
+impl<P: Protocol> Reading<P> {
+    /// Has the handler read a message. Answers whether that was all, or its panic; if it was not all,
+    /// [`verdict`](Self::verdict) is to be asked.
+    #[inline(always)]
+    pub(crate) fn read(&mut self, delivery: &Delivery<P::Message>) -> thread::Result<bool> {
+        let Self { handler, verdict } = self;
+        catch_unwind(AssertUnwindSafe(|| handler(delivery, verdict)))
+    }
+
+    /// What the handler made of the message that it has read last.
+    pub(crate) fn verdict(
+        &mut self,
+        answer: thread::Result<bool>,
+    ) -> thread::Result<Verdict<(), P::Fault>> {
+        let verdict = std::mem::replace(&mut self.verdict, Verdict::Handled);
+        answer.map(|_| verdict)
+    }
+}
 
 /// What a consumer does with its messages.
 pub(crate) enum Handler<P: Protocol> {
     /// It is given a message of its own.
     Owning(Owning<P>),
     /// It reads the message where it is.
-    Borrowing(Borrowing<P>),
+    Borrowing(Reading<P>),
 }
 
 /// What whoever runs a lane has to itself.
 pub(crate) struct Runner<P: Protocol> {
     pub(crate) handler: Handler<P>,
     /// By stream: what had no effect on the consumer since the last delivery, to be told with the next.
-    pub(crate) untold: HashMap<P::Key, Skipped>,
+    pub(crate) untold: FxHashMap<P::Key, Skipped>,
+}
+
+impl<P: Protocol> Handler<P> {
+    pub(crate) fn owning<R>(
+        mut handler: impl FnMut(Delivery<P::Message>) -> R + Send + 'static,
+    ) -> Self
+    where
+        R: Into<Verdict<P::Message, P::Fault>>,
+    {
+        Self::Owning(Box::new(move |delivery| handler(delivery).into()))
+    }
+
+    pub(crate) fn borrowing<R>(
+        mut handler: impl FnMut(&Delivery<P::Message>) -> R + Send + 'static,
+    ) -> Self
+    where
+        R: Into<Verdict<(), P::Fault>>,
+    {
+        let handler: Borrowing<P> =
+            Box::new(move |delivery, verdict| match handler(delivery).into() {
+                Verdict::Handled => true,
+                other => {
+                    *verdict = other;
+                    false
+                }
+            });
+        Self::Borrowing(Reading { handler, verdict: Verdict::Handled })
+    }
 }
 
 impl<P: Protocol> Runner<P> {
     pub(crate) fn new(handler: Handler<P>) -> Self {
-        Self { handler, untold: HashMap::new() }
+        Self { handler, untold: FxHashMap::default() }
     }
 
     /// A message of this stream had no effect after all: the next is to say so, and to pass on what this one
@@ -67,8 +130,8 @@ pub(crate) struct Packet<P: Protocol> {
 }
 
 impl<P: Protocol> Packet<P> {
-    pub(crate) fn new(message: P::Message, about: About<P::Key>) -> Self {
-        let About { class, stream, missing, watch } = about;
+    pub(crate) fn new(message: P::Message, about: &About<P::Key>) -> Self {
+        let About { class, stream, missing, watch } = *about;
         let skipped = Skipped { missing, ..Skipped::default() };
         let (is_watched, delivery) = (watch.is_watched(), Delivery { message, skipped });
         Self { class, is_watched, stream, delivery, watch }

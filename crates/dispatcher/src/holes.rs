@@ -1,11 +1,12 @@
 use std::{
-    collections::HashSet,
     hash::Hash,
     sync::{
         Mutex,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
 };
+
+use rustc_hash::FxHashSet;
 
 use crate::sync::lock;
 
@@ -23,21 +24,27 @@ pub(crate) struct Holes<K> {
 
 struct Streams<K> {
     /// The last message of these was filtered.
-    filtered: HashSet<K>,
+    filtered: FxHashSet<K>,
     /// Of these, a part was handled after that, and the publisher has yet to hear of it.
-    lost: HashSet<K>,
+    lost: FxHashSet<K>,
 }
 
 impl<K: Copy + Eq + Hash> Holes<K> {
     pub(crate) fn new() -> Self {
-        let streams = Streams { filtered: HashSet::new(), lost: HashSet::new() };
+        let streams = Streams { filtered: FxHashSet::default(), lost: FxHashSet::default() };
         let (has_filtered, has_lost) = (AtomicBool::new(false), AtomicBool::new(false));
         Self { streams: Mutex::new(streams), has_filtered, has_lost }
     }
 
+    /// Whether the last message of any stream was filtered; if not, what is handled needs no note.
+    #[inline]
+    pub(crate) fn has_filtered(&self) -> bool {
+        self.has_filtered.load(Relaxed)
+    }
+
     /// A message of this stream came to the handler, which filtered it or not.
     pub(crate) fn note(&self, stream: K, filtered: bool, is_whole: bool) {
-        if !filtered && !self.has_filtered.load(Relaxed) {
+        if !filtered && !self.has_filtered() {
             return;
         }
         let mut streams = lock(&self.streams);
@@ -57,9 +64,9 @@ impl<K: Copy + Eq + Hash> Holes<K> {
     }
 
     /// The streams that were lost since the last time.
-    pub(crate) fn take_lost(&self) -> HashSet<K> {
+    pub(crate) fn take_lost(&self) -> FxHashSet<K> {
         if !self.has_lost.load(Relaxed) {
-            return HashSet::new();
+            return FxHashSet::default();
         }
         let mut streams = lock(&self.streams);
         self.has_lost.store(false, Relaxed);

@@ -1,5 +1,4 @@
 use std::{
-    collections::HashSet,
     fmt,
     sync::{
         Arc, Condvar, Mutex, MutexGuard,
@@ -7,13 +6,15 @@ use std::{
     },
 };
 
+use rustc_hash::FxHashSet;
+
 mod close;
 mod inline;
 mod visit;
 
 use self::close::Gone;
 pub(crate) use self::{
-    inline::{Inline, Sent},
+    inline::Inline,
     visit::{Next, Visited},
 };
 
@@ -178,8 +179,8 @@ impl<P: Protocol> Lane<P> {
     }
 
     /// The streams that came to a handler in parts since the last time.
-    pub(crate) fn take_lost(&self) -> HashSet<P::Key> {
-        self.holes.as_ref().map_or_else(HashSet::new, Holes::take_lost)
+    pub(crate) fn take_lost(&self) -> FxHashSet<P::Key> {
+        self.holes.as_ref().map_or_else(FxHashSet::default, Holes::take_lost)
     }
 
     /// For the publisher, who has it enter and leave the ring.
@@ -321,11 +322,12 @@ impl<P: Protocol> Lane<P> {
             (claimed + queue.backlog.len() + unread, told, queue.critical_peak, queue.paused)
         };
         let counts = &self.counts;
+        let inline = counts.inline.get();
         LaneStats {
             lane: self.id,
             consumer: Arc::clone(&self.name),
-            published: counts.published.get() + told,
-            delivered: counts.delivered.get(),
+            published: counts.published.get() + told + inline,
+            delivered: counts.delivered.get() + inline,
             filtered: counts.filtered.get(),
             failed: counts.failed.get(),
             panicked: counts.panicked.get(),

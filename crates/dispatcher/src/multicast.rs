@@ -52,6 +52,8 @@ pub(crate) struct Multicast<P: Protocol> {
     inline_limit: Option<Duration>,
     /// How many messages are handed out inline before one is measured.
     unmeasured: u32,
+    /// The last one that was measured took long enough for a lane to be too slow.
+    is_one_slow: bool,
     /// Between calls empty; kept for their room.
     positions: Vec<u64>,
     given_way: Vec<GivenWay<P>>,
@@ -116,6 +118,7 @@ impl<P: Protocol> Multicast<P> {
             cancel: shared.cancel.clone(),
             inline_limit: shared.inline_limit,
             unmeasured: 0,
+            is_one_slow: false,
             positions,
             given_way,
         }
@@ -184,7 +187,7 @@ impl<P: Protocol> Multicast<P> {
         &mut self,
         audience: &mut Audience,
         message: P::Message,
-        about: About<P::Key>,
+        about: &About<P::Key>,
     ) {
         if audience.changes != self.changes || !audience.aside.is_empty() {
             self.find(audience);
@@ -206,11 +209,11 @@ impl<P: Protocol> Multicast<P> {
         if !audience.aside.is_empty() {
             self.has_pushed = true;
             if let ([only], true) = (&*audience.aside, audience.address.is_empty()) {
-                self.seats[*only].lane.push(message, about);
+                self.seats[*only].lane.push(message, *about);
                 return;
             }
             for index in &audience.aside {
-                self.send_aside(*index, &message, about);
+                self.send_aside(*index, &message, *about);
             }
         }
         if audience.address.is_empty() {

@@ -1,14 +1,16 @@
 //! Each stream's order, as its numbers allow (LM-03): the sequencer between publish and routing.
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, VecDeque},
     time::{Duration, Instant},
 };
+
+use rustc_hash::FxHashMap;
 
 use crate::{Protocol, Sequence};
 
 pub(crate) struct Sequencer<P: Protocol> {
-    index: HashMap<P::Key, usize>,
+    index: FxHashMap<P::Key, usize>,
     /// In order of each stream's first message, which is the order in which gaps are given up together.
     streams: Vec<Stream<P::Message>>,
     gap_wait: Duration,
@@ -41,8 +43,10 @@ struct Stream<M> {
 }
 
 /// What became of a message at the sequencer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Accepted {
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Accepted<M> {
+    /// It passes, and nothing with it.
+    Alone(M),
     /// It is among the ready ones, at this place.
     Passed(usize),
     /// It waits for an earlier one.
@@ -54,7 +58,7 @@ pub(crate) enum Accepted {
 impl<P: Protocol> Sequencer<P> {
     pub(crate) fn new(gap_wait: Duration, gap_capacity: usize) -> Self {
         Self {
-            index: HashMap::new(),
+            index: FxHashMap::default(),
             streams: vec![],
             gap_wait,
             gap_capacity,
@@ -63,26 +67,23 @@ impl<P: Protocol> Sequencer<P> {
         }
     }
 
-    /// Takes a message in, and puts whatever may pass now at the end of `ready`, in order.
+    /// Takes a message in. It passes at once if nothing waits in its stream; else whatever may pass now is put at the end
+    /// of `ready`, in order.
     pub(crate) fn accept(
         &mut self,
         message: P::Message,
         now: Instant,
         ready: &mut Ready<P::Message>,
-    ) -> Accepted {
+    ) -> Accepted<P::Message> {
         let sequence = P::sequence(&message);
         let number = match sequence {
-            Sequence::Unsequenced => {
-                ready.push_back((message, 0));
-                return Accepted::Passed(ready.len() - 1);
-            }
+            Sequence::Unsequenced => return Accepted::Alone(message),
             Sequence::Monotone(n) | Sequence::Dense(n) | Sequence::Rebase(n) => n,
         };
         let Some(index) = self.index.get(&P::stream(&message)) else {
             self.index.insert(P::stream(&message), self.streams.len());
             self.streams.push(Stream { last: number, pending: BTreeMap::new(), gap_since: None });
-            ready.push_back((message, 0));
-            return Accepted::Passed(ready.len() - 1);
+            return Accepted::Alone(message);
         };
         let stream = &mut self.streams[*index];
         match sequence {
@@ -119,6 +120,10 @@ impl<P: Protocol> Sequencer<P> {
             _ => {}
         }
         stream.last = number;
+        if ready.is_empty() && stream.pending.is_empty() {
+            stream.gap_since = None;
+            return Accepted::Alone(message);
+        }
         ready.push_back((message, 0));
         let place = ready.len() - 1;
         stream.release_run(now, ready);

@@ -13,7 +13,8 @@ pub trait Protocol: 'static {
     /// What is dispatched. Dropping one must be all it takes to clean up after it. Several consumers may read one
     /// at the same time.
     type Message: Send + Sync + 'static;
-    /// What routes are keyed by.
+    /// What routes are keyed by. Looked up with a hash that is fast and not proof against keys made to collide: keys are
+    /// the application's, such as instruments that it subscribed to, not whatever a peer sends.
     type Key: Copy + Eq + Hash + fmt::Debug + Send + Sync + 'static;
     /// What a consumer's failure says.
     type Fault: Send + 'static;

@@ -292,7 +292,7 @@ impl<P: Protocol> Subscription<P> {
     /// `Result<(), P::Fault>` or a [`Verdict`]. It runs on one thread at a time.
     pub fn new<V>(
         name: impl Into<String>,
-        mut handler: impl FnMut(Delivery<P::Message>) -> V + Send + 'static,
+        handler: impl FnMut(Delivery<P::Message>) -> V + Send + 'static,
     ) -> Self
     where
         V: Into<Verdict<P::Message, P::Fault>>,
@@ -300,7 +300,7 @@ impl<P: Protocol> Subscription<P> {
         Self {
             name: name.into(),
             routes: vec![],
-            handler: Handler::Owning(Box::new(move |delivery| handler(delivery).into())),
+            handler: Handler::owning(handler),
             how: How::default(),
             capacity: None,
         }
@@ -311,7 +311,7 @@ impl<P: Protocol> Subscription<P> {
     /// critical message that it fails on, or panics over, goes to the dead-letter sink.
     pub fn borrowing<V>(
         name: impl Into<String>,
-        mut handler: impl FnMut(&Delivery<P::Message>) -> V + Send + 'static,
+        handler: impl FnMut(&Delivery<P::Message>) -> V + Send + 'static,
     ) -> Self
     where
         V: Into<Verdict<(), P::Fault>>,
@@ -319,7 +319,7 @@ impl<P: Protocol> Subscription<P> {
         Self {
             name: name.into(),
             routes: vec![],
-            handler: Handler::Borrowing(Box::new(move |delivery| handler(delivery).into())),
+            handler: Handler::borrowing(handler),
             how: How::default(),
             capacity: None,
         }

@@ -1,11 +1,11 @@
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 use crate::{Class, Protocol, topology::Topology};
 
 /// The current state of every stream that has one: its conflatable messages, all folded into one.
 /// For lanes that ask for it when they subscribe. Belongs to the publisher.
 pub(crate) struct CurrentState<P: Protocol> {
-    index: HashMap<P::Key, usize>,
+    index: FxHashMap<P::Key, usize>,
     /// In order of each stream's first message. Its state is `None` after a message that could not be
     /// had: the fold would have a hole, so the stream has no known state until a message starts it
     /// anew.
@@ -20,7 +20,7 @@ struct Stream<P: Protocol> {
 
 impl<P: Protocol> CurrentState<P> {
     pub(crate) fn new() -> Self {
-        Self { index: HashMap::new(), streams: vec![] }
+        Self { index: FxHashMap::default(), streams: vec![] }
     }
 
     /// Takes note of a message that is about to be delivered under this snapshot. Answers whether it is the

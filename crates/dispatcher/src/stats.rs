@@ -109,6 +109,8 @@ pub(crate) struct PublisherCounts {
 pub(crate) struct LaneCounts {
     pub(crate) published: Counter,
     pub(crate) delivered: Counter,
+    /// Published and delivered by the publisher at one go, and not among the others.
+    pub(crate) inline: Counter,
     pub(crate) filtered: Counter,
     pub(crate) failed: Counter,
     pub(crate) panicked: Counter,

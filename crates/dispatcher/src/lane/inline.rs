@@ -12,7 +12,6 @@ use std::{
 use super::{Lane, State};
 use crate::{
     Cancel, Protocol,
-    contain::contain,
     handler::{Packet, Runner},
     ring::MOST_CLAIMED,
     sync::lock,
@@ -25,14 +24,6 @@ const SLOW_IN_A_ROW: u32 = 2;
 pub(crate) struct Inline<P: Protocol> {
     pub(crate) runner: Runner<P>,
     slow: u32,
-}
-
-/// A message for a lane that is inline.
-pub(crate) enum Sent<'a, P: Protocol> {
-    /// Nobody else has it.
-    Own(Packet<P>),
-    /// Others have it too.
-    Shared(&'a Packet<P>),
 }
 
 impl<P: Protocol> Inline<P> {
@@ -92,22 +83,19 @@ impl<P: Protocol> Lane<P> {
         self.finish(None);
     }
 
-    /// Delivers a message, here and now.
-    #[inline]
+    /// Delivers a message that others have too, here and now.
+    #[inline(always)]
     pub(crate) fn deliver_inline(
         &self,
         runner: &mut Runner<P>,
-        message: Sent<'_, P>,
+        packet: &Packet<P>,
         worker: &Arc<str>,
     ) {
-        self.counts.published.add(1);
-        contain(format_args!("a message or fault of `{}`", self.name), || match message {
-            Sent::Own(packet) => self.deliver_own(runner, packet, worker),
-            Sent::Shared(packet) => {
-                if !self.deliver_plain(runner, packet, worker) {
-                    self.deliver_lent(runner, packet, worker);
-                }
-            }
-        });
+        if self.deliver_plain(runner, packet, worker) {
+            self.counts.inline.add(1);
+        } else {
+            self.counts.published.add(1);
+            self.deliver_lent(runner, packet, worker);
+        }
     }
 }
