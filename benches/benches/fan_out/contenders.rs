@@ -3,10 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{
-            AtomicU64,
-            Ordering::{Acquire, Relaxed, Release},
-        },
+        atomic::{AtomicU64, Ordering::Relaxed},
     },
     thread,
     time::{Duration, Instant},
@@ -132,7 +129,7 @@ fn inline<const WORDS: usize>(consumers: usize, events: u64) -> (u64, Duration) 
 
 fn dispatcher<const WORDS: usize>(consumers: usize, events: u64, how: How) -> (u64, Duration) {
     let done: Arc<[Done]> = (0..consumers).map(|_| Done::default()).collect();
-    let (sum, ended) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let sum = Arc::new(AtomicU64::new(0));
     let room = if how.queues { 2 * CAPACITY } else { ASIDE };
     let mut builder = Dispatcher::<Leases<WORDS>>::builder().lane_capacity(room);
     if how.queues {
@@ -140,25 +137,20 @@ fn dispatcher<const WORDS: usize>(consumers: usize, events: u64, how: How) -> (u
     }
     let mut dispatcher = builder.build().expect("valid settings");
     for index in 0..consumers {
-        let (done, sum, ended) = (Arc::clone(&done), Arc::clone(&sum), Arc::clone(&ended));
-        let (mut mine, mut count) = (0, 0);
-        let mut handle = move |message: &Lease<Payload<WORDS>>| {
-            mine += message.read();
-            count += 1;
-            if how.queues {
-                done[index].0.store(count, Relaxed);
-            }
-            if count == events {
-                sum.fetch_add(mine, Relaxed);
-                ended.fetch_add(1, Release);
-            }
-        };
+        let mut sum = Sum { mine: 0, all: Arc::clone(&sum) };
         let name = format!("consumer-{index}");
-        let subscription = if how.owning {
-            let handle = move |message: Delivery<Lease<Payload<WORDS>>>| handle(&message);
+        let subscription = if how.queues {
+            let (done, mut count) = (Arc::clone(&done), 0);
+            let handle = move |message: Delivery<Lease<Payload<WORDS>>>| {
+                sum.add(&message);
+                count += 1;
+                done[index].0.store(count, Relaxed);
+            };
             Subscription::new(name, handle)
+        } else if how.owning {
+            Subscription::new(name, move |message: Delivery<_>| sum.add(&message))
         } else {
-            Subscription::borrowing(name, move |message: &Delivery<_>| handle(message))
+            Subscription::borrowing(name, move |message: &Delivery<_>| sum.add(message))
         };
         let subscription = if how.inline { subscription.inline() } else { subscription };
         dispatcher.routes().subscribe(subscription.to(Route::All)).expect("a name of its own");
@@ -187,12 +179,27 @@ fn dispatcher<const WORDS: usize>(consumers: usize, events: u64, how: How) -> (u
         }
         assert!(dispatcher.publish(lease(number), now).is_ok());
     }
-    while ended.load(Acquire) < consumers as u64 {
-        thread::yield_now();
-    }
-    let took = now.elapsed();
+    // Delivers what waits, and ends every thread.
     assert!(dispatcher.shutdown(Duration::from_secs(60)).is_clean());
-    (sum.load(Relaxed), took)
+    (sum.load(Relaxed), now.elapsed())
+}
+
+/// What a consumer of the dispatcher has read, which is added to what all have when its handler is dropped.
+struct Sum {
+    mine: u64,
+    all: Arc<AtomicU64>,
+}
+
+impl Sum {
+    fn add<const WORDS: usize>(&mut self, message: &Lease<Payload<WORDS>>) {
+        self.mine += message.read();
+    }
+}
+
+impl Drop for Sum {
+    fn drop(&mut self) {
+        self.all.fetch_add(self.mine, Relaxed);
+    }
 }
 
 /// Messages that may wait for one consumer beside the ring, should it leave it: nothing is to be dropped.

@@ -17,7 +17,7 @@ use meltica_benches::spread;
 use self::contenders::{CONTENDERS, Contender, Payload};
 
 /// Messages of a round, less where there are many consumers.
-const EVENTS: u64 = 2_000_000;
+const EVENTS: u64 = 6_000_000;
 
 fn main() {
     let quick = std::env::args().any(|argument| argument == "--quick");
