@@ -10,7 +10,7 @@ use std::{
 };
 
 use disruptor::{Polling, Producer};
-use meltica_dispatcher::{Class, Delivery, Dispatcher, Protocol, Route, Subscription};
+use meltica_dispatcher::{Class, Delivery, Dispatcher, Protocol, Route, Subscription, WhenFull};
 use meltica_recycler::{Lease, Pool};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,11 +130,14 @@ fn inline<const WORDS: usize>(consumers: usize, events: u64) -> (u64, Duration) 
 fn dispatcher<const WORDS: usize>(consumers: usize, events: u64, how: How) -> (u64, Duration) {
     let done: Arc<[Done]> = (0..consumers).map(|_| Done::default()).collect();
     let sum = Arc::new(AtomicU64::new(0));
-    let room = if how.queues { 2 * CAPACITY } else { ASIDE };
+    // A ring takes half of that.
+    let room = 2 * CAPACITY;
     let mut builder = Dispatcher::<Leases<WORDS>>::builder().lane_capacity(room);
     if how.queues {
         builder = builder.queues();
     }
+    // Nothing is to be dropped, as with a bounded channel.
+    builder = builder.when_full(WhenFull::Wait(Duration::from_secs(60)));
     let mut dispatcher = builder.build().expect("valid settings");
     for index in 0..consumers {
         let mut sum = Sum { mine: 0, all: Arc::clone(&sum) };
@@ -169,8 +172,7 @@ fn dispatcher<const WORDS: usize>(consumers: usize, events: u64, how: How) -> (u
         assert!(dispatcher.publish_batch(messages, now).is_ok());
     }
     for number in (0..events).filter(|_| !how.batches) {
-        // Nothing is to be dropped: so the publisher waits as it would for a bounded channel. The ring does that by
-        // itself, as long as nobody is slow.
+        // The ring waits by itself.
         if how.queues && number % 64 == 0 && number >= CAPACITY as u64 {
             let behind = number - CAPACITY as u64;
             while done.iter().any(|done| done.0.load(Relaxed) < behind) {
@@ -201,9 +203,6 @@ impl Drop for Sum {
         self.all.fetch_add(self.mine, Relaxed);
     }
 }
-
-/// Messages that may wait for one consumer beside the ring, should it leave it: nothing is to be dropped.
-const ASIDE: usize = 8_192;
 
 /// How many a consumer has read, on a line of its own.
 #[derive(Default)]

@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 use meltica_stats::SharedCounter;
 
 use crate::{
-    Cancel, DeadLetter, Dispatcher, Fault, Protocol,
+    Cancel, DeadLetter, Dispatcher, Fault, Protocol, WhenFull,
     crew::Crew,
     fan_outs::FanOuts,
     joined::Joined,
@@ -33,6 +33,7 @@ pub struct Builder<P: Protocol> {
     gap_capacity: usize,
     keep_current_state: bool,
     time_one_in: u32,
+    when_full: WhenFull,
     inline_limit: Option<Duration>,
     cancel: Cancel,
     fault_sink: Option<FaultSink<P::Fault>>,
@@ -50,6 +51,7 @@ impl<P: Protocol> Builder<P> {
             gap_capacity: 200,
             keep_current_state: false,
             time_one_in: 0,
+            when_full: WhenFull::default(),
             inline_limit: Some(Duration::from_micros(100)),
             cancel: Cancel::new(),
             fault_sink: None,
@@ -87,6 +89,12 @@ impl<P: Protocol> Builder<P> {
     /// `lane_capacity`, and no more than 1,024.
     pub fn ring_capacity(mut self, messages: usize) -> Self {
         self.ring = RingSize::Of(messages);
+        self
+    }
+
+    /// What the publisher does when the ring is full. By default it [leaves behind](WhenFull::LeaveBehind) who is slow.
+    pub fn when_full(mut self, when_full: WhenFull) -> Self {
+        self.when_full = when_full;
         self
     }
 
@@ -208,6 +216,7 @@ impl<P: Protocol> Builder<P> {
             lane_capacity: self.lane_capacity,
             keeps_state: self.keep_current_state,
             time_one_in: self.time_one_in,
+            when_full: self.when_full,
             inline_limit: self.inline_limit.filter(|_| self.workers != Some(0)),
             topology: Arc::new(ArcSwap::from_pointee(topology)),
             workers: Mutex::new(vec![]),

@@ -137,7 +137,7 @@ impl<P: Protocol> Dispatcher<P> {
     /// the [`poll`](Self::poll) after. Failures reach the fault sink.
     ///
     /// Never waits for a handler of one slow consumer. When all are about equally far behind a full ring, it waits for
-    /// them, up to two milliseconds.
+    /// them, up to two milliseconds. [`WhenFull::Wait`](crate::WhenFull) has it wait for the slowest.
     ///
     /// # Errors
     ///

@@ -100,6 +100,7 @@ pub use self::{
     dispatcher::{DispatchError, Dispatcher, PublishError, Published},
     fault::{Cause, DeadLetter, DeathCause, Fault},
     lane::LaneId,
+    multicast::WhenFull,
     protocol::{Class, Protocol, Sequence},
     report::{LaneReport, Outcome, Report},
     routes::{Routes, SubscribeError, Subscription, UnknownLane},

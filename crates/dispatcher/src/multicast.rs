@@ -29,6 +29,8 @@ use crate::{
 mod inline;
 mod room;
 
+pub use self::room::WhenFull;
+
 /// How long who has read a message may take to say so to the publisher that waits for it.
 const SETTLING: Duration = Duration::from_millis(5);
 pub(crate) struct Multicast<P: Protocol> {
@@ -49,6 +51,7 @@ pub(crate) struct Multicast<P: Protocol> {
     /// The publisher's thread, by name, and what ends what is done there for a lane.
     here: Arc<str>,
     cancel: Cancel,
+    when_full: WhenFull,
     inline_limit: Option<Duration>,
     /// How many messages are handed out inline before one is measured.
     unmeasured: u32,
@@ -116,6 +119,7 @@ impl<P: Protocol> Multicast<P> {
             sinks,
             here,
             cancel: shared.cancel.clone(),
+            when_full: shared.when_full,
             inline_limit: shared.inline_limit,
             unmeasured: 0,
             is_one_slow: false,

@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use meltica_stats::SharedCounter;
 
 use crate::{
-    Cancel, Class, DeadLetter, DeathCause, Fault, Protocol, contain::contain, crew::Crew,
+    Cancel, Class, DeadLetter, DeathCause, Fault, Protocol, WhenFull, contain::contain, crew::Crew,
     fan_outs::FanOuts, handler::Packet, joined::Joined, left::Left, ring::Ring,
     stats::PublisherCounts, topology::Topology, worker::Worker,
 };
@@ -30,6 +30,7 @@ pub(crate) struct Shared<P: Protocol> {
     /// One message in so many is measured; zero is none.
     pub(crate) time_one_in: u32,
     /// How long a call may take on the publisher's thread.
+    pub(crate) when_full: WhenFull,
     pub(crate) inline_limit: Option<Duration>,
     pub(crate) topology: Arc<ArcSwap<Topology<P>>>,
     /// Held by whoever makes a new snapshot; holds every thread that was ever started and is not

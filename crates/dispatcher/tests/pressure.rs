@@ -2,11 +2,11 @@
 
 mod common;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use common::{Message, Seen, Test, message, numbers, recorder, run_all, stepped};
 use meltica_dispatcher::{
-    Builder, Class, Delivery, Dispatcher, LaneStats, Route, Skipped, Subscription,
+    Builder, Cancel, Class, Delivery, Dispatcher, LaneStats, Route, Skipped, Subscription, WhenFull,
 };
 use proptest::prelude::*;
 
@@ -253,4 +253,82 @@ fn lm_04_nothing_is_folded_over_a_time_in_which_the_consumer_did_not_want_the_st
     // With 4 folded into it, the whole that 1 began would lack 3.
     assert_eq!(numbers(&seen), [[4, 5]]);
     assert_eq!(skips(&seen), [(1, 2)]);
+}
+
+/// Publishes 2,000 sequential messages, far quicker than a handler that sleeps now and then reads them; answers what
+/// became of them.
+fn after_a_burst(when_full: WhenFull) -> LaneStats {
+    let builder = Dispatcher::<Test>::builder().workers(1).lane_capacity(16).ring_capacity(16);
+    let mut dispatcher = builder.when_full(when_full).build().expect("valid settings");
+    let (mut last, mut count) = (None, 0);
+    let slow = move |delivery: &Delivery<Message>| {
+        assert!(last < Some(delivery.numbers[0]), "in order");
+        last = Some(delivery.numbers[0]);
+        count += 1;
+        if count % 40 == 0 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    };
+    let slow = Subscription::borrowing("slow", slow).to(Route::All);
+    dispatcher.routes().subscribe(slow).expect("a name of its own");
+    for number in 0..2_000 {
+        publish(&mut dispatcher, 1, Class::Sequential, number);
+    }
+    let routes = dispatcher.routes();
+    assert!(dispatcher.shutdown(Duration::from_secs(60)).is_clean());
+    routes.stats().lanes[0].clone()
+}
+
+#[test]
+fn who_waits_for_the_slowest_drops_nothing() {
+    let slow = after_a_burst(WhenFull::Wait(Duration::from_secs(60)));
+    assert_eq!((slow.delivered, slow.dropped, slow.failed), (2_000, 0, 0));
+    // And it would have.
+    let slow = after_a_burst(WhenFull::LeaveBehind);
+    assert_eq!((slow.delivered + slow.dropped, slow.failed), (2_000, 0));
+    assert!(slow.dropped > 0);
+}
+
+#[test]
+fn nobody_waits_for_ever_for_a_consumer_that_is_paused_or_stuck() {
+    for stuck in [false, true] {
+        let limit = if stuck { Duration::from_millis(20) } else { Duration::MAX };
+        let builder = Dispatcher::<Test>::builder().workers(1).lane_capacity(16).ring_capacity(16);
+        let mut dispatcher = builder.when_full(WhenFull::Wait(limit)).build().unwrap();
+        let (release, released) = crossbeam_channel::bounded::<()>(0);
+        let handler = move |_: &Delivery<Message>| assert!(released.recv().is_err());
+        let consumer = Subscription::borrowing("a", handler).to(Route::All);
+        let lane = dispatcher.routes().subscribe(consumer).unwrap();
+        publish(&mut dispatcher, 1, Class::Sequential, 0);
+        if !stuck {
+            dispatcher.routes().pause(lane).unwrap();
+        }
+        (1..100).for_each(|number| publish(&mut dispatcher, 1, Class::Sequential, number));
+        let stats = dispatcher.stats().lanes[0].clone();
+        assert!(stats.dropped > 0 && stats.depth > 0);
+        drop(release);
+        dispatcher.routes().resume(lane).unwrap();
+        assert!(dispatcher.shutdown(Duration::from_secs(60)).is_clean());
+    }
+}
+
+#[test]
+fn a_cancellation_ends_the_wait_for_the_slowest() {
+    let builder = Dispatcher::<Test>::builder().workers(1).lane_capacity(16).ring_capacity(16);
+    let cancel = Cancel::new();
+    let builder = builder.cancel(cancel.clone()).when_full(WhenFull::Wait(Duration::MAX));
+    let mut dispatcher = builder.build().unwrap();
+    let (release, released) = crossbeam_channel::bounded::<()>(0);
+    let handler = move |_: &Delivery<Message>| assert!(released.recv().is_err());
+    let consumer = Subscription::borrowing("stuck", handler).to(Route::All);
+    dispatcher.routes().subscribe(consumer).unwrap();
+    let canceller = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(20));
+        cancel.cancel();
+    });
+    let now = Instant::now();
+    while dispatcher.publish(message(1, Class::Sequential, 0), now).is_ok() {}
+    canceller.join().unwrap();
+    drop(release);
+    dispatcher.shutdown(Duration::from_secs(60));
 }

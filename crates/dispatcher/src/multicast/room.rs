@@ -12,6 +12,21 @@ const LENIENCE: Duration = Duration::from_millis(20);
 /// How often it looks before it gives its core away.
 const SPINS: u32 = 64;
 
+/// What the publisher does when the [ring](crate::Builder::ring_capacity) is full. Nobody waits for paused consumers, nor
+/// for those that have left the ring, nor without workers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WhenFull {
+    /// It goes on without a consumer that is half a ring behind the others: what waits for that one gives way by class,
+    /// until it has caught up. It waits while all are about as far: up to 2 ms for handlers, 20 ms for consumers that
+    /// are not run at all.
+    #[default]
+    LeaveBehind,
+    /// It waits for the slowest, up to so long each time, as a bounded channel does: for consumers that must see every
+    /// message. Then one slow consumer slows all. After that time it goes on without the slowest.
+    Wait(Duration),
+}
+
 impl<P: Protocol> Multicast<P> {
     /// Whether the ring has no room for a message, as far as is known.
     #[inline]
@@ -24,6 +39,7 @@ impl<P: Protocol> Multicast<P> {
     pub(super) fn wait_for_room(&mut self) {
         // Nobody reads what nobody was shown.
         self.flush();
+        self.leave_paused();
         let mut begun = None;
         let mut spins = 0;
         loop {
@@ -32,16 +48,21 @@ impl<P: Protocol> Multicast<P> {
             // More than a bit, so that this is not for every message.
             let (next, capacity) = (writer.next(), writer.capacity());
             let slowest = writer.slowest();
-            if next - slowest <= capacity - (capacity / 4).max(1) {
+            let quarter = (capacity / 4).max(1);
+            if next - slowest <= capacity - quarter {
                 return;
             }
             let limit = if !self.threaded {
                 Some(slowest + 1)
+            } else if let WhenFull::Wait(limit) = self.when_full {
+                let waited = clock::now() - *begun.get_or_insert_with(clock::now);
+                // Who is cancelled reads no more.
+                (waited > limit || self.cancel.is_cancelled()).then_some(slowest + quarter)
             } else if let Some(median) = self.median().filter(|m| m - slowest >= capacity / 2) {
                 // Only who is far behind the others is slow.
                 Some(median - capacity / 2 + 1)
             } else if self.has_waited_enough(slowest, *begun.get_or_insert_with(clock::now)) {
-                Some(slowest + (capacity / 4).max(1))
+                Some(slowest + quarter)
             } else {
                 None
             };
@@ -53,6 +74,9 @@ impl<P: Protocol> Multicast<P> {
                         std::hint::spin_loop();
                     } else {
                         std::thread::yield_now();
+                    }
+                    if spins % SPINS == 0 {
+                        self.leave_paused();
                     }
                 }
             }
@@ -81,6 +105,16 @@ impl<P: Protocol> Multicast<P> {
         }
         at.sort_unstable();
         at.get(at.len() / 2).copied()
+    }
+
+    /// Has every paused lane leave the ring: who would wait for it?
+    fn leave_paused(&mut self) {
+        for index in 0..self.seats.len() {
+            let seat = &self.seats[index];
+            if seat.in_ring && seat.lane.is_to_rest() && seat.lane.is_paused() {
+                self.leave(index);
+            }
+        }
     }
 
     /// Has every lane leave the ring that is before a number.
