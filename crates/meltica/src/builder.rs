@@ -1,6 +1,6 @@
 use std::{fmt, time::Duration};
 
-use meltica_dispatcher::{Cancel, DeadLetter, Dispatcher, SubscribeError};
+use meltica_dispatcher::{Cancel, DeadLetter, Dispatcher, SubscribeError, WhenFull};
 use meltica_recycler::Recycler;
 
 use crate::{
@@ -100,6 +100,12 @@ impl Builder {
     pub fn lane_capacity(mut self, messages: usize) -> Self {
         self.lane_capacity = messages;
         self.dispatcher = self.dispatcher.lane_capacity(messages);
+        self
+    }
+
+    /// What the pipeline does when the dispatcher's ring is full. By default it leaves behind who is slow.
+    pub fn when_full(mut self, when_full: WhenFull) -> Self {
+        self.dispatcher = self.dispatcher.when_full(when_full);
         self
     }
 

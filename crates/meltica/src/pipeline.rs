@@ -226,6 +226,18 @@ impl Pipeline {
         Ok(())
     }
 
+    /// Whether a consumer runs on the thread that pushes, as a part of pushing, or on the workers': the fastest way there
+    /// is, for consumers that take far less than a microsecond. Its time is everybody's time then, and one that does
+    /// not return ends it all; one that turns out slow, 100 µs twice in a row where that is measured, goes back to
+    /// the workers. Takes effect with the next message; nothing is lost or repeated. Answers whether it was so before.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownConsumer`] if none of this name is subscribed.
+    pub fn set_inline(&self, consumer: &str, inline: bool) -> Result<bool, UnknownConsumer> {
+        self.change_lane(consumer, |lane| self.routes().set_inline(lane, inline))
+    }
+
     /// The gate of the consumer of this name; the latest, if there were several. `None` if there
     /// never was one.
     pub fn gate(&self, consumer: &str) -> Option<Gate> {

@@ -385,3 +385,28 @@ fn the_global_recycler_is_one_for_all_who_want_it() {
     drop(lease);
     assert_eq!(meltica::global().stats().len(), 5);
 }
+
+#[test]
+fn an_inline_consumer_runs_on_the_thread_that_pushes() {
+    let threads = Arc::new(Mutex::new(vec![]));
+    let mine = Arc::clone(&threads);
+    let note = move |_: &Delivery| {
+        mine.lock().expect("no panic").push(std::thread::current().id());
+    };
+    let mut pipeline =
+        Pipeline::builder().consumer(Consumer::new("a", note), [Select::all()]).build().unwrap();
+    let pools = pipeline.pools().clone();
+    assert_eq!(pipeline.set_inline("a", true), Ok(false));
+    assert!(pipeline.set_inline("b", true).is_err());
+    for number in 1..=100 {
+        pipeline.push(trade(&pools, 1, number), Instant::now()).unwrap();
+        // It has run by then.
+        assert_eq!(threads.lock().unwrap().len(), number as usize);
+    }
+    assert!(threads.lock().unwrap().iter().all(|id| *id == std::thread::current().id()));
+    assert_eq!(pipeline.set_inline("a", false), Ok(true));
+    pipeline.push(report(&pools, "1"), Instant::now()).unwrap();
+    assert!(pipeline.shutdown(SECOND).is_clean());
+    assert_ne!(*threads.lock().unwrap().last().unwrap(), std::thread::current().id());
+    assert_eq!(threads.lock().unwrap().len(), 101);
+}
