@@ -53,10 +53,12 @@ pub(crate) fn CONTENDERS<const WORDS: usize>() -> Vec<Contender<WORDS>> {
         row("meltica-dispatcher, queues", queued::<WORDS>),
         row("crossbeam-channel, a `Box` each", crossbeam_box::<WORDS>),
         row("crossbeam-channel, an `Arc`", crossbeam_arc::<WORDS>),
+        row("crossbeam-channel, an `Arc`, one thread polls", crossbeam_arc_polled::<WORDS>),
         row("crossbeam-channel, in place", crossbeam_in_place::<WORDS>),
         row("flume, an `Arc`", flume_arc::<WORDS>),
         row("kanal, an `Arc`", kanal_arc::<WORDS>),
         row("tokio broadcast", broadcast::<WORDS>),
+        row("tokio broadcast, one thread polls", broadcast_polled::<WORDS>),
         row("bus", bus::<WORDS>),
         row("rtrb each, one thread polls", rings::<WORDS>),
         row("disruptor, one thread polls", pollers::<WORDS>),
@@ -260,6 +262,94 @@ fn crossbeam_in_place<const WORDS: usize>(consumers: usize, events: u64) -> (u64
     (sum(threads), start.elapsed())
 }
 
+/// What a poll found.
+enum Polled {
+    Message(u64),
+    Nothing,
+    /// Nothing, and nothing more will come.
+    End,
+}
+
+/// One thread polls for all consumers, up to 64 messages each at a time.
+fn poller<R: Send + 'static>(
+    mut receivers: Vec<R>,
+    mut poll: impl FnMut(&mut R) -> Polled + Send + 'static,
+) -> thread::JoinHandle<u64> {
+    consumer(move || {
+        let mut sum = 0;
+        loop {
+            let (mut idle, mut over) = (true, true);
+            for receiver in &mut receivers {
+                for _ in 0..64 {
+                    match poll(receiver) {
+                        Polled::Message(word) => {
+                            (idle, over) = (false, false);
+                            sum += word;
+                        }
+                        Polled::Nothing => {
+                            over = false;
+                            break;
+                        }
+                        Polled::End => break,
+                    }
+                }
+            }
+            if over {
+                return sum;
+            }
+            if idle {
+                thread::yield_now();
+            }
+        }
+    })
+}
+
+fn crossbeam_arc_polled<const WORDS: usize>(consumers: usize, events: u64) -> (u64, Duration) {
+    use crossbeam_channel::TryRecvError::Empty;
+    let channels = (0..consumers).map(|_| crossbeam_channel::bounded(CAPACITY));
+    let (senders, receivers): (Vec<_>, Vec<_>) = channels.unzip();
+    let thread = poller(receivers, |receiver| match receiver.try_recv() {
+        Ok(message) => {
+            let message: Arc<Payload<WORDS>> = message;
+            Polled::Message(message.read())
+        }
+        Err(Empty) => Polled::Nothing,
+        Err(_) => Polled::End,
+    });
+    let start = Instant::now();
+    for number in 0..events {
+        let message = Arc::new(Payload::new(number));
+        for sender in &senders {
+            while sender.try_send(Arc::clone(&message)).is_err() {
+                thread::yield_now();
+            }
+        }
+    }
+    drop(senders);
+    (sum(vec![thread]), start.elapsed())
+}
+
+fn broadcast_polled<const WORDS: usize>(consumers: usize, events: u64) -> (u64, Duration) {
+    use tokio::sync::broadcast::error::TryRecvError::Empty;
+    let (sender, _) = tokio::sync::broadcast::channel::<Payload<WORDS>>(CAPACITY);
+    let receivers = (0..consumers).map(|_| sender.subscribe()).collect();
+    let thread = poller(receivers, |receiver| match receiver.try_recv() {
+        Ok(message) => Polled::Message(message.read()),
+        Err(Empty) => Polled::Nothing,
+        // A lag is an end too, which the sum would show.
+        Err(_) => Polled::End,
+    });
+    let start = Instant::now();
+    for number in 0..events {
+        while sender.len() >= CAPACITY {
+            thread::yield_now();
+        }
+        assert!(sender.send(Payload::new(number)).is_ok());
+    }
+    drop(sender);
+    (sum(vec![thread]), start.elapsed())
+}
+
 fn broadcast<const WORDS: usize>(consumers: usize, events: u64) -> (u64, Duration) {
     let (sender, _) = tokio::sync::broadcast::channel::<Payload<WORDS>>(CAPACITY);
     let threads = (0..consumers).map(|_| {
@@ -300,25 +390,12 @@ fn bus<const WORDS: usize>(consumers: usize, events: u64) -> (u64, Duration) {
 
 fn rings<const WORDS: usize>(consumers: usize, events: u64) -> (u64, Duration) {
     let rings = (0..consumers).map(|_| rtrb::RingBuffer::<Payload<WORDS>>::new(CAPACITY));
-    let (mut producers, mut readers): (Vec<_>, Vec<_>) = rings.unzip();
-    let poller = consumer(move || {
-        let mut sum = 0;
-        loop {
-            let mut idle = true;
-            for reader in &mut readers {
-                let waiting = reader.slots().min(64);
-                idle &= waiting == 0;
-                for _ in 0..waiting {
-                    sum += reader.pop().expect("it was there").read();
-                }
-            }
-            if idle && readers.iter().all(|reader| reader.is_abandoned() && reader.is_empty()) {
-                return sum;
-            }
-            if idle {
-                thread::yield_now();
-            }
-        }
+    let (mut producers, readers): (Vec<_>, Vec<_>) = rings.unzip();
+    let thread = poller(readers, |reader| match reader.pop() {
+        Ok(message) => Polled::Message(message.read()),
+        // In this order: what was pushed last may have come in between.
+        Err(_) if reader.is_abandoned() && reader.is_empty() => Polled::End,
+        Err(_) => Polled::Nothing,
     });
     let start = Instant::now();
     for number in 0..events {
@@ -329,7 +406,7 @@ fn rings<const WORDS: usize>(consumers: usize, events: u64) -> (u64, Duration) {
         }
     }
     drop(producers);
-    (sum(vec![poller]), start.elapsed())
+    (sum(vec![thread]), start.elapsed())
 }
 
 /// One thread polls for all. A macro, since the type of a poller cannot be named outside.

@@ -4,7 +4,7 @@
 //! has read a word of every message; what they read is added up and compared, so that nobody is quick
 //! by leaving something out. Each contender in the mode that suits it: threads of its own, or one
 //! thread that polls for all. The dispatcher routes, isolates, counts and recycles meanwhile; the
-//! others do none of that. Contenders take turns within a round, and each figure is compared with the
+//! others do none of that. All allocate from mimalloc. Contenders take turns within a round, and each figure is compared with the
 //! dispatcher's of the same round.
 //!
 //! `cargo bench -p meltica-benches --bench fan_out`; `-- --quick` takes three rounds in place of eleven, `-- 10` only the
@@ -15,6 +15,10 @@ mod contenders;
 use meltica_benches::spread;
 
 use self::contenders::{CONTENDERS, Contender, Payload};
+
+/// What those who allocate are quickest with.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Messages of a round, less where there are many consumers.
 const EVENTS: u64 = 6_000_000;
