@@ -12,6 +12,7 @@ use std::{
 use disruptor::{Polling, Producer};
 use meltica_dispatcher::{Class, Delivery, Dispatcher, Protocol, Route, Subscription, WhenFull};
 use meltica_recycler::{Lease, Pool};
+use tokio::sync::broadcast::{Receiver, Sender};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Payload<const WORDS: usize>([u64; WORDS]);
@@ -264,13 +265,17 @@ fn crossbeam_in_place<const WORDS: usize>(consumers: usize, events: u64) -> (u64
 
 /// What a poll found.
 enum Polled {
-    Message(u64),
+    /// Messages, of which these are the words, added up.
+    Messages(u64),
     Nothing,
     /// Nothing, and nothing more will come.
     End,
 }
 
-/// One thread polls for all consumers, up to 64 messages each at a time.
+/// How many messages of a consumer are taken at a time, where one thread polls for all.
+const AT_A_TIME: usize = 64;
+
+/// One thread polls for all consumers, in turn.
 fn poller<R: Send + 'static>(
     mut receivers: Vec<R>,
     mut poll: impl FnMut(&mut R) -> Polled + Send + 'static,
@@ -280,18 +285,13 @@ fn poller<R: Send + 'static>(
         loop {
             let (mut idle, mut over) = (true, true);
             for receiver in &mut receivers {
-                for _ in 0..64 {
-                    match poll(receiver) {
-                        Polled::Message(word) => {
-                            (idle, over) = (false, false);
-                            sum += word;
-                        }
-                        Polled::Nothing => {
-                            over = false;
-                            break;
-                        }
-                        Polled::End => break,
+                match poll(receiver) {
+                    Polled::Messages(words) => {
+                        (idle, over) = (false, false);
+                        sum += words;
                     }
+                    Polled::Nothing => over = false,
+                    Polled::End => {}
                 }
             }
             if over {
@@ -304,18 +304,31 @@ fn poller<R: Send + 'static>(
     })
 }
 
+/// Polls one by one.
+fn one_by_one(mut poll: impl FnMut() -> Polled) -> Polled {
+    let mut sum = 0;
+    for taken in 0..AT_A_TIME {
+        match poll() {
+            Polled::Messages(word) => sum += word,
+            other if taken == 0 => return other,
+            _ => break,
+        }
+    }
+    Polled::Messages(sum)
+}
+
 fn crossbeam_arc_polled<const WORDS: usize>(consumers: usize, events: u64) -> (u64, Duration) {
     use crossbeam_channel::TryRecvError::Empty;
     let channels = (0..consumers).map(|_| crossbeam_channel::bounded(CAPACITY));
     let (senders, receivers): (Vec<_>, Vec<_>) = channels.unzip();
-    let thread = poller(receivers, |receiver| match receiver.try_recv() {
-        Ok(message) => {
-            let message: Arc<Payload<WORDS>> = message;
-            Polled::Message(message.read())
-        }
-        Err(Empty) => Polled::Nothing,
-        Err(_) => Polled::End,
-    });
+    let poll = |receiver: &mut crossbeam_channel::Receiver<Arc<Payload<WORDS>>>| {
+        one_by_one(|| match receiver.try_recv() {
+            Ok(message) => Polled::Messages(message.read()),
+            Err(Empty) => Polled::Nothing,
+            Err(_) => Polled::End,
+        })
+    };
+    let thread = poller(receivers, poll);
     let start = Instant::now();
     for number in 0..events {
         let message = Arc::new(Payload::new(number));
@@ -329,41 +342,13 @@ fn crossbeam_arc_polled<const WORDS: usize>(consumers: usize, events: u64) -> (u
     (sum(vec![thread]), start.elapsed())
 }
 
-fn broadcast_polled<const WORDS: usize>(consumers: usize, events: u64) -> (u64, Duration) {
-    use tokio::sync::broadcast::error::TryRecvError::Empty;
-    let (sender, _) = tokio::sync::broadcast::channel::<Payload<WORDS>>(CAPACITY);
-    let receivers = (0..consumers).map(|_| sender.subscribe()).collect();
-    let thread = poller(receivers, |receiver| match receiver.try_recv() {
-        Ok(message) => Polled::Message(message.read()),
-        Err(Empty) => Polled::Nothing,
-        // A lag is an end too, which the sum would show.
-        Err(_) => Polled::End,
-    });
-    let start = Instant::now();
-    for number in 0..events {
-        while sender.len() >= CAPACITY {
-            thread::yield_now();
-        }
-        assert!(sender.send(Payload::new(number)).is_ok());
-    }
-    drop(sender);
-    (sum(vec![thread]), start.elapsed())
-}
-
-fn broadcast<const WORDS: usize>(consumers: usize, events: u64) -> (u64, Duration) {
-    let (sender, _) = tokio::sync::broadcast::channel::<Payload<WORDS>>(CAPACITY);
-    let threads = (0..consumers).map(|_| {
-        let mut receiver = sender.subscribe();
-        consumer(move || {
-            let mut sum = 0;
-            // It would tell of a lag, which the sum would show.
-            while let Ok(message) = receiver.blocking_recv() {
-                sum += message.read();
-            }
-            sum
-        })
-    });
-    let threads = threads.collect();
+/// Publishes to the receivers that threads were given.
+fn broadcast_to<const WORDS: usize>(
+    events: u64,
+    threads: impl FnOnce(&Sender<Payload<WORDS>>) -> Vec<thread::JoinHandle<u64>>,
+) -> (u64, Duration) {
+    let (sender, _) = tokio::sync::broadcast::channel(CAPACITY);
+    let threads = threads(&sender);
     let start = Instant::now();
     for number in 0..events {
         while sender.len() >= CAPACITY {
@@ -373,6 +358,39 @@ fn broadcast<const WORDS: usize>(consumers: usize, events: u64) -> (u64, Duratio
     }
     drop(sender);
     (sum(threads), start.elapsed())
+}
+
+fn broadcast_polled<const WORDS: usize>(consumers: usize, events: u64) -> (u64, Duration) {
+    use tokio::sync::broadcast::error::TryRecvError::Empty;
+    broadcast_to::<WORDS>(events, |sender| {
+        let receivers: Vec<_> = (0..consumers).map(|_| sender.subscribe()).collect();
+        let poll = |receiver: &mut Receiver<Payload<WORDS>>| {
+            one_by_one(|| match receiver.try_recv() {
+                Ok(message) => Polled::Messages(message.read()),
+                Err(Empty) => Polled::Nothing,
+                // A lag is an end too, which the sum would show.
+                Err(_) => Polled::End,
+            })
+        };
+        vec![poller(receivers, poll)]
+    })
+}
+
+fn broadcast<const WORDS: usize>(consumers: usize, events: u64) -> (u64, Duration) {
+    broadcast_to::<WORDS>(events, |sender| {
+        let thread = |_| {
+            let mut receiver = sender.subscribe();
+            consumer(move || {
+                let mut sum = 0;
+                // It would tell of a lag, which the sum would show.
+                while let Ok(message) = receiver.blocking_recv() {
+                    sum += message.read();
+                }
+                sum
+            })
+        };
+        (0..consumers).map(thread).collect()
+    })
 }
 
 fn bus<const WORDS: usize>(consumers: usize, events: u64) -> (u64, Duration) {
@@ -391,12 +409,15 @@ fn bus<const WORDS: usize>(consumers: usize, events: u64) -> (u64, Duration) {
 fn rings<const WORDS: usize>(consumers: usize, events: u64) -> (u64, Duration) {
     let rings = (0..consumers).map(|_| rtrb::RingBuffer::<Payload<WORDS>>::new(CAPACITY));
     let (mut producers, readers): (Vec<_>, Vec<_>) = rings.unzip();
-    let thread = poller(readers, |reader| match reader.pop() {
-        Ok(message) => Polled::Message(message.read()),
-        // In this order: what was pushed last may have come in between.
-        Err(_) if reader.is_abandoned() && reader.is_empty() => Polled::End,
-        Err(_) => Polled::Nothing,
-    });
+    let poll = |reader: &mut rtrb::Consumer<Payload<WORDS>>| {
+        one_by_one(|| match reader.pop() {
+            Ok(message) => Polled::Messages(message.read()),
+            // In this order: what was pushed last may have come in between.
+            Err(_) if reader.is_abandoned() && reader.is_empty() => Polled::End,
+            Err(_) => Polled::Nothing,
+        })
+    };
+    let thread = poller(readers, poll);
     let start = Instant::now();
     for number in 0..events {
         for producer in &mut producers {
@@ -409,31 +430,16 @@ fn rings<const WORDS: usize>(consumers: usize, events: u64) -> (u64, Duration) {
     (sum(vec![thread]), start.elapsed())
 }
 
-/// One thread polls for all. A macro, since the type of a poller cannot be named outside.
+/// One thread polls a disruptor. A macro, since the type of a poller cannot be named outside.
 macro_rules! polled {
     ($pollers:expr, $producer:expr, $events:expr) => {{
-        let (mut pollers, mut producer) = ($pollers, $producer);
-        let poller = consumer(move || {
-            let mut sum = 0;
-            loop {
-                let (mut idle, mut over) = (true, true);
-                for poller in &mut pollers {
-                    match poller.take(64) {
-                        Ok(mut messages) => {
-                            (idle, over) = (false, false);
-                            (&mut messages).for_each(|message| sum += message.read());
-                        }
-                        Err(Polling::NoEvents) => over = false,
-                        Err(Polling::Shutdown) => {}
-                    }
-                }
-                if over {
-                    return sum;
-                }
-                if idle {
-                    thread::yield_now();
-                }
+        let mut producer = $producer;
+        let thread = poller($pollers, |poller| match poller.take(AT_A_TIME as u64) {
+            Ok(mut messages) => {
+                Polled::Messages((&mut messages).map(|message| message.read()).sum())
             }
+            Err(Polling::NoEvents) => Polled::Nothing,
+            Err(Polling::Shutdown) => Polled::End,
         });
         let start = Instant::now();
         for number in 0..$events {
@@ -442,7 +448,7 @@ macro_rules! polled {
             }
         }
         drop(producer);
-        (sum(vec![poller]), start.elapsed())
+        (sum(vec![thread]), start.elapsed())
     }};
 }
 
