@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Multicast, drop_contained};
-use crate::{Protocol, clock};
+use super::{Multicast, Seat, drop_contained};
+use crate::{Protocol, clock, handler::Packet, ring::Writer};
 
 /// How long the publisher waits for lanes that are all about as far, while the last of them is run.
 const PATIENCE: Duration = Duration::from_millis(2);
@@ -27,6 +27,13 @@ pub enum WhenFull {
     Wait(Duration),
 }
 
+impl<P: Protocol> Seat<P> {
+    /// The first number that the lane may still be at, if it is in the ring and at any.
+    fn behind(&self, writer: &mut Writer<Packet<P>>) -> Option<u64> {
+        writer.behind(self.place.filter(|_| self.in_ring)?)
+    }
+}
+
 impl<P: Protocol> Multicast<P> {
     /// Whether the ring has no room for a message, as far as is known.
     #[inline]
@@ -39,10 +46,12 @@ impl<P: Protocol> Multicast<P> {
     pub(super) fn wait_for_room(&mut self) {
         // Nobody reads what nobody was shown.
         self.flush();
-        self.leave_paused();
         let mut begun = None;
-        let mut spins = 0;
+        let mut spins = 0_u32;
         loop {
+            if spins % SPINS == 0 {
+                self.leave_paused();
+            }
             let Some(writer) = &mut self.writer else { return };
             writer.look(drop_contained);
             // More than a bit, so that this is not for every message.
@@ -69,14 +78,11 @@ impl<P: Protocol> Multicast<P> {
             match limit {
                 Some(limit) => self.leave_behind(limit),
                 None => {
-                    spins += 1;
+                    spins = spins.wrapping_add(1);
                     if spins < SPINS {
                         std::hint::spin_loop();
                     } else {
                         std::thread::yield_now();
-                    }
-                    if spins % SPINS == 0 {
-                        self.leave_paused();
                     }
                 }
             }
@@ -87,10 +93,7 @@ impl<P: Protocol> Multicast<P> {
     fn has_waited_enough(&mut self, slowest: u64, begun: Instant) -> bool {
         let Some(writer) = &mut self.writer else { return true };
         let waited = clock::now() - begun;
-        let mut last = self.seats.iter().filter(|seat| {
-            let behind = seat.place.filter(|_| seat.in_ring).and_then(|p| writer.behind(p));
-            behind == Some(slowest)
-        });
+        let mut last = self.seats.iter().filter(|seat| seat.behind(writer) == Some(slowest));
         waited > LENIENCE || (waited > PATIENCE && last.any(|seat| seat.lane.is_running()))
     }
 
@@ -101,7 +104,7 @@ impl<P: Protocol> Multicast<P> {
         let at = &mut self.positions;
         at.clear();
         for seat in self.seats.iter().filter(|seat| seat.in_ring) {
-            at.extend(seat.place.map(|place| writer.behind(place).unwrap_or(next)));
+            at.push(seat.behind(writer).unwrap_or(next));
         }
         at.sort_unstable();
         at.get(at.len() / 2).copied()
@@ -122,8 +125,7 @@ impl<P: Protocol> Multicast<P> {
         for index in 0..self.seats.len() {
             let Some(writer) = &mut self.writer else { return };
             let seat = &self.seats[index];
-            let behind = seat.place.filter(|_| seat.in_ring).and_then(|place| writer.behind(place));
-            if behind.is_some_and(|behind| behind < limit) {
+            if seat.behind(writer).is_some_and(|behind| behind < limit) {
                 self.leave(index);
             }
         }
