@@ -8,7 +8,7 @@
 //! dispatcher's of the same round.
 //!
 //! `cargo bench -p meltica-benches --bench fan_out`; `-- --quick` takes three rounds in place of eleven, `-- 10` only the
-//! tables of ten consumers.
+//! tables of ten consumers, `-- --like=polls` only contenders with that in their names.
 
 mod contenders;
 
@@ -33,14 +33,17 @@ fn main() {
     }
 }
 
+/// What is to be in a contender's name.
+fn like(argument: &str) -> Option<String> {
+    argument.strip_prefix("--like=").map(str::to_owned)
+}
+
 fn table<const WORDS: usize>(consumers: usize, rounds: usize) {
     let events = EVENTS / (consumers as u64 + 4);
     println!("\n{consumers} consumers, {} bytes, ns per event:\n", size_of::<Payload<WORDS>>());
-    // For a profiler: the first so many alone.
-    let first =
-        std::env::args().find_map(|argument| argument.strip_prefix("--first=")?.parse().ok());
+    let like: Vec<_> = std::env::args().filter_map(|argument| like(&argument)).collect();
     let mut contenders = CONTENDERS::<WORDS>();
-    contenders.truncate(first.unwrap_or(usize::MAX));
+    contenders.retain(|row| like.is_empty() || like.iter().any(|part| row.name.contains(part)));
     let nanos = |contender: &Contender<WORDS>| {
         let (sum, took) = (contender.round)(consumers, events);
         let all = consumers as u64 * (events * (events - 1) / 2);
