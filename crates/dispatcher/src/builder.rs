@@ -8,6 +8,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use crossbeam_utils::CachePadded;
 use meltica_stats::SharedCounter;
 
 use crate::{
@@ -18,7 +19,6 @@ use crate::{
     left::Left,
     ring::Ring,
     shared::{DeadLetterSink, FaultSink, Shared, Sinks},
-    stats::PublisherCounts,
     topology::Topology,
 };
 
@@ -227,7 +227,7 @@ impl<P: Protocol> Builder<P> {
             stopped: AtomicBool::new(false),
             cancel: self.cancel,
             sinks: Arc::new(sinks),
-            counts: PublisherCounts::default(),
+            counts: CachePadded::default(),
         });
         let weak = Arc::downgrade(&shared);
         shared.cancel.on_cancel(move || {

@@ -3,6 +3,7 @@ use std::{
     thread,
 };
 
+use crossbeam_utils::CachePadded;
 use rustc_hash::FxHashMap;
 
 use crate::{Class, Delivery, Protocol, Skipped, Verdict, backlog::About, watch::Watch};
@@ -64,21 +65,21 @@ pub(crate) struct Runner<P: Protocol> {
 }
 
 impl<P: Protocol> Handler<P> {
-    pub(crate) fn owning<R>(
-        mut handler: impl FnMut(Delivery<P::Message>) -> R + Send + 'static,
-    ) -> Self
+    pub(crate) fn owning<R>(handler: impl FnMut(Delivery<P::Message>) -> R + Send + 'static) -> Self
     where
         R: Into<Verdict<P::Message, P::Fault>>,
     {
+        let mut handler = CachePadded::new(handler);
         Self::Owning(Box::new(move |delivery| handler(delivery).into()))
     }
 
     pub(crate) fn borrowing<R>(
-        mut handler: impl FnMut(&Delivery<P::Message>) -> R + Send + 'static,
+        handler: impl FnMut(&Delivery<P::Message>) -> R + Send + 'static,
     ) -> Self
     where
         R: Into<Verdict<(), P::Fault>>,
     {
+        let mut handler = CachePadded::new(handler);
         let handler: Borrowing<P> =
             Box::new(move |delivery, verdict| match handler(delivery).into() {
                 Verdict::Handled => true,

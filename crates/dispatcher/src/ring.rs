@@ -209,21 +209,26 @@ impl<T> Reader<T> {
     #[inline]
     pub(crate) fn claim(&mut self, most: usize, claim: &mut Claim<T>) -> bool {
         assert!(!self.claimed && ptr::eq(&*claim.post, &*self.post), "one claim at a time");
-        let (ring, held, upto) = (&self.ring, &mut claim.held, self.post.upto());
-        let mut full = false;
+        let (slots, upto) = (&*self.ring.slots, self.post.upto());
+        let (held, mask) = (&mut claim.held, slots.len() - 1);
+        let (mut len, mut most) = (0, most.clamp(1, MOST_CLAIMED));
         let next = self.post.each(self.next, upto, |number| {
             // SAFETY: it is unread, so the writer is not at its slot; its store of slot and cell came before
             // that of `upto`.
-            let next = ring.slot(number).with(|slot| unsafe { *slot });
-            if full || (next.is_alone() && !held.is_empty()) {
+            let next = slots[number as usize & mask].with(|slot| unsafe { *slot });
+            if len >= most || (next.is_alone() && len > 0) {
                 return false;
             }
-            held.push(next);
-            full = next.is_alone() || held.len() >= most;
+            held[len % MOST_CLAIMED] = next;
+            len += 1;
+            if next.is_alone() {
+                most = len;
+            }
             true
         });
-        self.claimed = !held.is_empty();
-        self.told += held.len() as u64;
+        claim.len = len;
+        self.claimed = len > 0;
+        self.told += len as u64;
         if self.next != OUT {
             self.next = next;
         }
@@ -239,8 +244,7 @@ impl<T> Reader<T> {
     #[inline]
     pub(crate) fn release(&mut self, claim: &mut Claim<T>) {
         assert!(ptr::eq(&*claim.post, &*self.post), "a lane's own claim");
-        claim.held.clear();
-        claim.at = 0;
+        (claim.at, claim.len) = (0, 0);
         self.claimed = false;
         self.post.pass(self.next);
     }
@@ -271,12 +275,16 @@ impl<T> Reader<T> {
     }
 }
 
-/// Messages that a lane has claimed, to be read one after the other. Whoever has it for writing runs the lane.
+/// Messages that a lane has claimed, to be read one after the other. Whoever has it for writing runs the lane. On lines
+/// of its own: it is written with every message.
+#[repr(align(128))]
 pub(crate) struct Claim<T> {
     /// Keeps the cells.
     _ring: Arc<Ring<T>>,
     post: Arc<Post>,
-    held: Vec<Held<T>>,
+    /// The first `len` of these.
+    held: [Held<T>; MOST_CLAIMED],
+    len: usize,
     at: usize,
 }
 
@@ -289,18 +297,25 @@ impl<T> Claim<T> {
         Self {
             _ring: Arc::clone(&reader.ring),
             post: Arc::clone(&reader.post),
-            held: Vec::with_capacity(MOST_CLAIMED),
+            held: [Held::new(ptr::null()); MOST_CLAIMED],
+            len: 0,
             at: 0,
         }
     }
 
     /// How many are left.
     pub(crate) fn len(&self) -> usize {
-        self.held.len() - self.at
+        self.len - self.at
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    #[inline]
+    fn next(&self) -> Held<T> {
+        assert!(self.at < self.len, "nothing is left of it");
+        self.held[self.at % MOST_CLAIMED]
     }
 
     /// Reads the next message.
@@ -312,7 +327,7 @@ impl<T> Claim<T> {
     pub(crate) fn read<R>(&self, read: impl FnOnce(&T) -> R) -> R {
         // SAFETY: cells live as long as the ring; this one is claimed, so nobody writes to it or takes what is
         // in it before the claim is released, which takes `&mut self`.
-        let cell = unsafe { &*self.held[self.at].cell() };
+        let cell = unsafe { &*self.next().cell() };
         // SAFETY: as above.
         cell.0.with(|message| read(unsafe { (*message).as_ref() }.expect("it was not taken")))
     }
@@ -323,7 +338,7 @@ impl<T> Claim<T> {
     ///
     /// If none is left.
     pub(crate) fn take(&mut self) -> Option<T> {
-        let held = self.held[self.at];
+        let held = self.next();
         if !held.is_sole() {
             return None;
         }

@@ -7,6 +7,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use crossbeam_utils::CachePadded;
 use meltica_stats::SharedCounter;
 
 use crate::{
@@ -46,7 +47,8 @@ pub(crate) struct Shared<P: Protocol> {
     pub(crate) stopped: AtomicBool,
     pub(crate) cancel: Cancel,
     pub(crate) sinks: Arc<Sinks<P>>,
-    pub(crate) counts: PublisherCounts,
+    /// Apart: the publisher writes it with every message, and workers read what is beside.
+    pub(crate) counts: CachePadded<PublisherCounts>,
 }
 
 /// Where failures, dead letters and joined reports go.
