@@ -9,8 +9,8 @@ use crossbeam_channel::RecvTimeoutError;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::{
-    Builder, Class, DeathCause, LaneId, LaneReport, Outcome, Protocol, Report, Routes, Shutdown,
-    Stats, Timings, Undelivered,
+    Builder, Class, DeathCause, LaneId, LaneReport, Outcome, Protocol, Publisher, Report, Routes,
+    Shutdown, Stats, Timings, Undelivered,
     backlog::About,
     clock,
     contain::contain,
@@ -112,6 +112,12 @@ impl<P: Protocol> Dispatcher<P> {
     /// The handle by which consumers come and go.
     pub fn routes(&self) -> Routes<P> {
         Routes { shared: Arc::clone(&self.shared) }
+    }
+
+    /// Lets several threads publish, by turns.
+    pub fn share(self) -> Publisher<P> {
+        let shared = Arc::clone(&self.shared);
+        Publisher::new(self, shared)
     }
 
     /// Whether it was cancelled: then it takes no message any more.
@@ -646,6 +652,12 @@ pub enum PublishError<M> {
     /// The dispatcher was cancelled.
     #[error("the dispatcher was cancelled")]
     Cancelled(M),
+    /// The dispatcher, which is [shared](Dispatcher::share), was shut down.
+    #[error("the dispatcher was shut down")]
+    Stopped(M),
+    /// A consumer that the publisher runs published to that publisher, whose turn is not over.
+    #[error("a consumer that is run inline cannot publish to the publisher that runs it")]
+    InsideConsumer(M),
 }
 
 /// Why a message was not dispatched; it comes back with the answer.
@@ -663,14 +675,19 @@ pub enum DispatchError<M> {
 impl<M> PublishError<M> {
     /// The message.
     pub fn into_message(self) -> M {
-        let Self::Cancelled(message) = self;
+        let (Self::Cancelled(message) | Self::Stopped(message) | Self::InsideConsumer(message)) =
+            self;
         message
     }
 }
 
 impl<M> fmt::Debug for PublishError<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Cancelled(..)")
+        f.write_str(match self {
+            Self::Cancelled(_) => "Cancelled(..)",
+            Self::Stopped(_) => "Stopped(..)",
+            Self::InsideConsumer(_) => "InsideConsumer(..)",
+        })
     }
 }
 

@@ -74,6 +74,7 @@ mod left;
 mod multicast;
 mod order;
 mod protocol;
+mod publisher;
 mod report;
 #[expect(
     unsafe_code,
@@ -102,6 +103,7 @@ pub use self::{
     lane::LaneId,
     multicast::WhenFull,
     protocol::{Class, Protocol, Sequence},
+    publisher::Publisher,
     report::{LaneReport, Outcome, Report},
     routes::{Routes, SubscribeError, Subscription, UnknownLane},
     shutdown::{Shutdown, Undelivered},
