@@ -95,10 +95,24 @@ fn plant(bug: &Bug, copy: &Path) -> Result<(), String> {
     fs::write(&path, text).map_err(|error| format!("{name}: {file}: {error}"))
 }
 
-/// Runs the simulation; what it says if it fails.
+/// Runs the simulation, first without and then with consumers that the publisher runs; what it says if it fails.
 fn fails(program: &Path, bug: &str, seeds: &str) -> Result<Option<String>, Failure> {
+    for how in [&[][..], &["--inline"]] {
+        if let Some(said) = fails_so(program, bug, seeds, how)? {
+            return Ok(Some(said));
+        }
+    }
+    Ok(None)
+}
+
+fn fails_so(
+    program: &Path,
+    bug: &str,
+    seeds: &str,
+    how: &[&str],
+) -> Result<Option<String>, Failure> {
     let mut command = std::process::Command::new(program);
-    command.args(["--seeds", seeds]).env(SWITCH, bug).stdin(Stdio::null());
+    command.args(["--seeds", seeds]).args(how).env(SWITCH, bug).stdin(Stdio::null());
     let output = command.output().map_err(|error| {
         Failure::new(format!("{}: {error}", program.display()), "See whether it was built.")
     })?;

@@ -143,7 +143,7 @@ impl<P: Protocol> Lane<P> {
         claim: &mut Claim<Packet<P>>,
         worker: &Arc<str>,
     ) {
-        if matches!(runner.handler, Handler::Owning(_)) || !runner.untold.is_empty() {
+        if runner.wants_its_own() {
             if let Some(packet) = claim.take() {
                 self.deliver_own(runner, packet, worker);
                 return;

@@ -97,6 +97,13 @@ impl<P: Protocol> Runner<P> {
         Self { handler, untold: FxHashMap::default() }
     }
 
+    /// Whether a message that nobody else has is better given to it than lent: a handler that owns its messages, or
+    /// something to be told with one.
+    #[inline]
+    pub(crate) fn wants_its_own(&self) -> bool {
+        matches!(self.handler, Handler::Owning(_)) || !self.untold.is_empty()
+    }
+
     /// A message of this stream had no effect after all: the next is to say so, and to pass on what this one
     /// would have told. What was folded into it had none either.
     pub(crate) fn has_not_told(&mut self, stream: P::Key, skipped: Skipped) {

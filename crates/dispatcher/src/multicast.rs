@@ -202,6 +202,11 @@ impl<P: Protocol> Multicast<P> {
                 self.find(audience);
             }
         }
+        if !audience.inline.is_empty() && self.cancel.is_cancelled() {
+            // Nothing is delivered any more, here neither.
+            self.let_all_go();
+            self.find(audience);
+        }
         // From here on everybody has it as found.
         let mut message = message;
         if !audience.inline.is_empty() {

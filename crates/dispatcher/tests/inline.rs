@@ -13,7 +13,9 @@ use std::{
 
 use common::{Message, Test, message, numbers, recorder, run_all, stepped};
 use crossbeam_channel::bounded;
-use meltica_dispatcher::{Class, Delivery, Dispatcher, Outcome, Route, Subscription};
+use meltica_dispatcher::{
+    Cancel, Class, Delivery, Dispatcher, Outcome, Published, Route, Sequence, Subscription, Verdict,
+};
 
 fn publish(dispatcher: &mut Dispatcher<Test>, class: Class, number: u64) {
     let published = dispatcher.publish(message(1, class, number), Instant::now());
@@ -120,6 +122,48 @@ fn what_waits_for_a_paused_inline_consumer_comes_before_what_is_published_after(
     routes.resume(lane).unwrap();
     publish(&mut dispatcher, Class::Sequential, 4);
     assert_eq!(numbers(&seen), [[1], [2], [3], [4]]);
+}
+
+#[test]
+fn a_paused_inline_consumer_that_is_alone_needs_no_duplicate() {
+    let mut dispatcher = stepped().build().unwrap();
+    let (told, heard) = bounded(8);
+    let lent = Subscription::borrowing("lent", move |delivery: &Delivery<Message>| {
+        told.send((delivery.numbers[0], delivery.is_duplicate)).expect("heard");
+        if delivery.numbers[0] == 1 { Verdict::Filtered } else { Verdict::Handled }
+    });
+    let lane = dispatcher.routes().subscribe(lent.inline().to(Route::All)).unwrap();
+    let mut publish = |dispatcher: &mut Dispatcher<Test>, number| {
+        let message = Message { pool_is_empty: true, ..message(1, Class::Sequential, number) };
+        dispatcher.publish(message, Instant::now()).unwrap();
+    };
+    publish(&mut dispatcher, 1);
+    // It is to hear that the first had no effect, for which it needs a message of its own: that it may have.
+    publish(&mut dispatcher, 2);
+    dispatcher.routes().pause(lane).unwrap();
+    publish(&mut dispatcher, 3);
+    dispatcher.routes().resume(lane).unwrap();
+    publish(&mut dispatcher, 4);
+    let heard: Vec<_> = heard.try_iter().collect();
+    assert_eq!(heard, [(1, false), (2, false), (3, false), (4, false)]);
+    assert_eq!(dispatcher.stats().lanes[0].dropped, 0);
+}
+
+#[test]
+fn after_a_cancellation_nothing_is_delivered_inline() {
+    let cancel = Cancel::new();
+    let mut dispatcher = stepped().cancel(cancel.clone()).build().unwrap();
+    let (seen, handler) = recorder();
+    let inline = Subscription::new("inline", handler).inline();
+    dispatcher.routes().subscribe(inline.to(Route::All)).unwrap();
+    let dense = |number| message(1, Class::Sequential, number).sequenced(Sequence::Dense(number));
+    dispatcher.publish(dense(1), Instant::now()).unwrap();
+    assert_eq!(dispatcher.publish(dense(3), Instant::now()).unwrap(), Published::Held);
+    cancel.cancel();
+    // What waited for order is let pass at the end, and handed back.
+    let end = dispatcher.shutdown(Duration::from_secs(10));
+    assert_eq!(numbers(&seen), [[1]]);
+    assert_eq!(end.undelivered.len(), 1);
 }
 
 #[test]

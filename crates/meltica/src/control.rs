@@ -136,6 +136,14 @@ pub enum Command {
         /// Its name.
         consumer: String,
     },
+    /// Has a consumer run on the thread that drives the pipeline, or on the workers': see
+    /// [`Pipeline::set_inline`](crate::Pipeline::set_inline).
+    SetInline {
+        /// Its name.
+        consumer: String,
+        /// Whether it is to.
+        inline: bool,
+    },
 }
 
 impl Command {
@@ -151,6 +159,7 @@ impl Command {
             Self::SetMinVersion { .. } => "set-min-version",
             Self::Pause { .. } => "pause",
             Self::Resume { .. } => "resume",
+            Self::SetInline { .. } => "set-inline",
         }
     }
 }
@@ -281,6 +290,19 @@ impl Control {
     /// [`ControlError`] hands the command back.
     pub fn resume(&self, consumer: impl Into<String>) -> Result<Pending, ControlError> {
         self.send(Command::Resume { consumer: consumer.into() })
+    }
+
+    /// Sends [`Command::SetInline`].
+    ///
+    /// # Errors
+    ///
+    /// [`ControlError`] hands the command back.
+    pub fn set_inline(
+        &self,
+        consumer: impl Into<String>,
+        inline: bool,
+    ) -> Result<Pending, ControlError> {
+        self.send(Command::SetInline { consumer: consumer.into(), inline })
     }
 }
 

@@ -103,6 +103,9 @@ impl Pipeline {
             Command::Resume { consumer } => {
                 self.change_lane(&consumer, |lane| self.routes().resume(lane))?;
             }
+            Command::SetInline { consumer, inline } => {
+                self.set_inline(&consumer, inline)?;
+            }
         }
         Ok(())
     }

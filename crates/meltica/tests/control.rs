@@ -221,6 +221,26 @@ fn fr_011_a_paused_consumer_gets_every_critical_message_when_it_is_resumed() {
 }
 
 #[test]
+fn a_consumer_is_moved_to_the_thread_that_drives_the_pipeline_by_command() {
+    let mut pipeline = stepped().build().unwrap();
+    let seen = Seen::default();
+    pipeline.subscribe(seen.consumer("a"), [Select::critical()]).unwrap();
+    let control = pipeline.control();
+    let moved = control.set_inline("a", true).unwrap();
+    pipeline.poll(Instant::now());
+    // What acknowledged it waited, and came first; nothing else has run the consumer.
+    assert_eq!(seen.kinds(), [EventKind::ControlAck, EventKind::ControlResult]);
+    assert_eq!(applied(&moved).version, pipeline.version());
+    assert_eq!(pipeline.stats().consumers[0].stats.handled, 2);
+    let back = control.set_inline("a", false).unwrap();
+    pipeline.poll(Instant::now());
+    applied(&back);
+    assert_eq!(seen.kinds(), [EventKind::ControlAck], "what comes after waits for its turn");
+    let error = refused(control.set_inline("b", true), &mut pipeline);
+    assert_eq!(error.to_string(), "no consumer `b` is subscribed");
+}
+
+#[test]
 fn fr_015_a_consumers_least_version_moves_by_command() {
     let seen = Seen::default();
     let mut pipeline = stepped().consumer(seen.consumer("a"), [Select::all()]).build().unwrap();

@@ -18,6 +18,9 @@ struct Cli {
     /// Give each consumer a queue in place of the dispatcher's ring.
     #[arg(long)]
     queues: bool,
+    /// Have the publisher run some of the consumers.
+    #[arg(long)]
+    inline: bool,
     /// Run this one alone, and show its steps.
     #[arg(long)]
     seed: Option<u64>,
@@ -29,22 +32,31 @@ struct Cli {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     match cli.seed {
-        Some(seed) => replay(seed, cli.queues, cli.steps),
-        None => many(cli.from, cli.seeds, cli.queues),
+        Some(seed) => replay(&cli, seed),
+        None => many(&cli, cli.from, cli.seeds),
     }
 }
 
-fn plan(seed: u64, queues: bool) -> Plan {
-    let plan = Plan::new(seed);
-    if queues { plan.with_queues() } else { plan }
+impl Cli {
+    fn plan(&self, seed: u64) -> Plan {
+        let plan = Plan::new(seed);
+        let plan = if self.inline { plan.with_inline(seed) } else { plan };
+        if self.queues { plan.with_queues() } else { plan }
+    }
+
+    /// What sets these plans apart, as it is asked for.
+    fn how(&self) -> String {
+        let flags = [(self.queues, " --queues"), (self.inline, " --inline")];
+        flags.into_iter().filter_map(|(is_set, flag)| is_set.then_some(flag)).collect()
+    }
 }
 
-fn many(from: u64, seeds: u64, queues: bool) -> ExitCode {
+fn many(cli: &Cli, from: u64, seeds: u64) -> ExitCode {
     let start = Instant::now();
     let mut all = Tally::default();
     let mut steps = 0;
     for (count, seed) in (from..from.saturating_add(seeds)).enumerate() {
-        let plan = plan(seed, queues);
+        let plan = cli.plan(seed);
         let every: Vec<usize> = (0..plan.len()).collect();
         match run(&plan, &every) {
             Ok(tally) => all.add(&tally),
@@ -53,8 +65,7 @@ fn many(from: u64, seeds: u64, queues: bool) -> ExitCode {
                 eprintln!("seed {seed} fails: {failure}");
                 tell(&plan, &steps);
                 let list: Vec<_> = steps.iter().map(usize::to_string).collect();
-                let how = if queues { " --queues" } else { "" };
-                let list = list.join(",");
+                let (how, list) = (cli.how(), list.join(","));
                 eprintln!("replay: cargo xtask simulate{how} --seed {seed} --steps {list}");
                 return ExitCode::FAILURE;
             }
@@ -69,9 +80,9 @@ fn many(from: u64, seeds: u64, queues: bool) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn replay(seed: u64, queues: bool, steps: Option<Vec<usize>>) -> ExitCode {
-    let plan = plan(seed, queues);
-    let steps = steps.unwrap_or_else(|| (0..plan.len()).collect());
+fn replay(cli: &Cli, seed: u64) -> ExitCode {
+    let plan = cli.plan(seed);
+    let steps = cli.steps.clone().unwrap_or_else(|| (0..plan.len()).collect());
     if let Some(beyond) = steps.iter().find(|step| **step >= plan.len()) {
         eprintln!("seed {seed} has {} steps, and no step {beyond}", plan.len());
         return ExitCode::FAILURE;

@@ -22,7 +22,7 @@ use self::{
 use crate::{
     body::{Body, BookBody},
     plan::{Hoard, Least, NAMES, Order, Settings},
-    world::{Answer, Cause, Letter, Told},
+    world::{Answer, Cause, Letter, Log, Told},
 };
 
 pub(crate) use self::{lane::Wrong, windows::Counts};
@@ -53,6 +53,11 @@ pub(crate) struct Model {
     faults: Vec<(TraceId, String)>,
     reported: Vec<(TraceId, String)>,
     cancelled: bool,
+    /// What was seen, and is not compared yet; and the first thing that was wrong with it.
+    seen: Log,
+    /// The consumers that left since, and had messages just before, being run by the publisher.
+    left: Vec<usize>,
+    wrong: Option<Wrong>,
 }
 
 #[derive(Clone, Debug)]
@@ -110,6 +115,9 @@ impl Model {
             faults: vec![],
             reported: vec![],
             cancelled: false,
+            seen: Log::default(),
+            left: vec![],
+            wrong: None,
         }
     }
 
@@ -124,6 +132,12 @@ impl Model {
     /// Whether obeying what was sent gives messages back to their pools.
     pub(crate) fn will_unsubscribe(&self) -> bool {
         self.sent.iter().any(|sent| matches!(sent.order, Order::Unsubscribe(_)))
+    }
+
+    /// Whether the publisher runs a consumer, or may in the next step.
+    pub(crate) fn runs_inline(&self) -> bool {
+        self.lanes.iter().any(|lane| lane.inline)
+            || self.sent.iter().any(|sent| matches!(sent.order, Order::Inline(_, true)))
     }
 
     pub(crate) fn cancel(&mut self) {
@@ -183,6 +197,7 @@ impl Model {
                 let is_it = |lane: &Lane| lane.member.name == name;
                 let index = self.lanes.iter().position(is_it).ok_or(())?;
                 let mut lane = self.lanes.remove(index);
+                self.left.extend(lane.inline.then_some(name));
                 self.bury(&mut lane, Cause::Unsubscribed);
                 self.version += 1;
             }
@@ -233,6 +248,10 @@ impl Model {
             }
             Order::Pause(name) => self.lane(name)?.paused = true,
             Order::Resume(name) => self.lane(name)?.paused = false,
+            Order::Inline(name, inline) => {
+                self.lane(name)?.inline = inline;
+                self.version += 1;
+            }
         }
         Ok(())
     }
@@ -261,8 +280,12 @@ impl Model {
 
     fn bury(&mut self, lane: &mut Lane, cause: Cause) {
         for body in lane.leave() {
-            let consumer = NAMES[lane.member.name].to_owned();
-            self.letters.push(Letter { consumer, trace: body.header().trace, cause });
+            let (consumer, trace) = (NAMES[lane.member.name].to_owned(), body.header().trace);
+            let refused = Letter { consumer: consumer.clone(), trace, cause: Cause::Refused };
+            // Who is run by the publisher may have refused it just before.
+            if !(lane.inline && self.seen.letters.contains(&refused)) {
+                self.letters.push(Letter { consumer, trace, cause });
+            }
         }
     }
 
@@ -410,6 +433,7 @@ impl Model {
         let hoard = self.hoard;
         for lane in &mut self.lanes {
             lane.begun = true;
+            lane.was_inline = lane.inline;
             if !std::mem::take(&mut lane.wants_state) {
                 continue;
             }
@@ -444,6 +468,7 @@ impl Model {
             let (book, optional) = (book.clone(), false);
             lane.expect(body.clone(), Around { book, whole, optional, may_miss, missing });
         }
+        self.enter_inline(&key);
         lanes
     }
 
@@ -503,5 +528,6 @@ fn name_of(order: &Order) -> &'static str {
         Order::MinVersion(..) => "set-min-version",
         Order::Pause(_) => "pause",
         Order::Resume(_) => "resume",
+        Order::Inline(..) => "set-inline",
     }
 }

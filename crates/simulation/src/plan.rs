@@ -24,6 +24,8 @@ pub struct Plan {
 pub(crate) struct Settings {
     /// Whether consumers have queues in place of the ring.
     pub(crate) queues: bool,
+    /// The consumers that are run by the publisher from the beginning.
+    pub(crate) inline: Vec<usize>,
     pub(crate) lane_capacity: usize,
     pub(crate) keeps_state: bool,
     pub(crate) gap_capacity: usize,
@@ -150,6 +152,8 @@ pub(crate) enum Order {
     MinVersion(usize, Least),
     Pause(usize),
     Resume(usize),
+    /// The publisher is to run the consumer, or not.
+    Inline(usize, bool),
 }
 
 /// A least version, as who sends the command thinks of it: beside the version that it knows of.
@@ -279,6 +283,23 @@ impl Plan {
         self
     }
 
+    /// The same, with consumers that the publisher runs: some from the beginning, others for a while. By a seed of its
+    /// own.
+    #[must_use]
+    pub fn with_inline(mut self, seed: u64) -> Self {
+        let rng = &mut Rng::with_seed(!seed);
+        self.settings.inline = (0..NAMES.len()).filter(|_| rng.bool()).collect();
+        let steps = std::mem::take(&mut self.steps);
+        for step in steps {
+            self.steps.push(step);
+            if rng.u8(..8) == 0 {
+                let order = Order::Inline(rng.usize(..NAMES.len()), rng.u8(..3) > 0);
+                self.steps.push(if rng.bool() { Step::Do(order) } else { Step::Send(order) });
+            }
+        }
+        self
+    }
+
     /// How many steps it has.
     pub fn len(&self) -> usize {
         self.steps.len()
@@ -306,6 +327,7 @@ fn settings(rng: &mut Rng, venues: u16) -> Settings {
     let rules = rng.usize(..3);
     Settings {
         queues: false,
+        inline: vec![],
         lane_capacity: capacities[rng.usize(..capacities.len())],
         keeps_state: rng.bool(),
         gap_capacity: rng.usize(2..=6),

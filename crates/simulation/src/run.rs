@@ -14,7 +14,7 @@ use meltica::{
 
 use crate::{
     body::Body,
-    model::{Model, Wrong},
+    model::{Model, Sent, Wrong},
     plan::{End, Hoard, Mood, NAMES, Order, Plan, Step},
     world::{Log, Over, World},
 };
@@ -129,6 +129,9 @@ impl Run {
         for member in &plan.settings.members {
             run.carry_out(&Order::Subscribe(member.clone()))?;
         }
+        for name in &plan.settings.inline {
+            run.carry_out(&Order::Inline(*name, true))?;
+        }
         run.compare()?;
         Ok(run)
     }
@@ -137,6 +140,9 @@ impl Run {
         if self.model.will_unsubscribe() && takes_commands(step) {
             // What comes home in the midst of a step would be a question of what came first.
             self.set_hoard(Hoard::default());
+        } else if self.model.runs_inline() && self.world.hoard().merged {
+            // So it would be of what is handled in the midst of one.
+            self.set_hoard(Hoard { merged: false, ..self.world.hoard() });
         }
         match step {
             Step::Push(item) => self.push(Body::of(item, trace))?,
@@ -149,7 +155,9 @@ impl Run {
             Step::Dispatch(item) => self.dispatch(Body::of(item, trace))?,
             Step::Pass(ms) => {
                 self.world.pass(*ms);
+                let sent = self.see();
                 self.model.pass(*ms);
+                self.model_is_sent(sent);
             }
             Step::Run(name, messages) => {
                 for _ in 0..*messages {
@@ -157,7 +165,6 @@ impl Run {
                     if self.model.has(*name) {
                         self.model.refresh();
                     }
-                    self.model_runs();
                     self.compare()?;
                     if !ran {
                         self.model.was_idle(*name)?;
@@ -180,17 +187,18 @@ impl Run {
     fn push(&mut self, body: Body) -> Result<(), Wrong> {
         let pushed = self.world.push(&body);
         let Ok(pushed) = pushed else { return Err("it was not taken".into()) };
-        let told = self.world.told();
+        let (told, sent) = (self.world.told(), self.see());
         let expected = self.model.push(body, &told, false)?;
+        self.model_is_sent(sent);
         if pushed != expected {
             return Err(format!("it was {pushed:?} where {expected:?} should be"));
         }
-        self.absorb_with(&told)
+        self.model.absorb(&told)
     }
 
     fn dispatch(&mut self, body: Body) -> Result<(), Wrong> {
         let (pushed, pending) = self.world.dispatch(&body)?;
-        let told = self.world.told();
+        let (told, sent) = (self.world.told(), self.see());
         let expected = match self.model.push(body, &told, true)? {
             Pushed::Repeated | Pushed::Windowed => None,
             pushed => Some(pushed),
@@ -198,25 +206,30 @@ impl Run {
         if pushed != expected {
             return Err(format!("it was {pushed:?} where {expected:?} should be"));
         }
-        self.model_runs();
-        self.absorb_with(&told)?;
+        self.model_is_sent(sent);
+        self.model.absorb(&told)?;
         match pending.iter().find(|name| !self.model.is_paused(name)) {
             Some(name) => Err(format!("{name} is not paused, and was not waited for")),
             None => Ok(()),
         }
     }
 
-    /// Consumers ran: they may have sent commands.
-    fn model_runs(&mut self) {
-        for sent in self.world.sent_inside() {
-            self.model.send(sent);
-        }
+    /// Shows the model what was seen, before it does the same. Answers what consumers sent from inside meanwhile.
+    fn see(&mut self) -> Vec<Sent> {
+        let sent = self.world.sent_inside();
+        let log = self.world.log();
+        self.tally.note(&log);
+        self.model.see(log);
+        sent
+    }
+
+    fn model_is_sent(&mut self, sent: Vec<Sent>) {
+        sent.into_iter().for_each(|sent| self.model.send(sent));
     }
 
     fn run_all(&mut self) -> Result<(), Wrong> {
         self.world.run_all();
         self.model.refresh();
-        self.model_runs();
         self.compare()?;
         (0..NAMES.len()).try_for_each(|name| self.model.was_idle(name))
     }
@@ -231,7 +244,9 @@ impl Run {
             self.send(order);
             return Ok(());
         };
+        let sent = self.see();
         let expected = self.model.carry_out(order.clone(), generation).is_ok();
+        self.model_is_sent(sent);
         if done == expected { Ok(()) } else { Err(format!("done: {done}; {expected} should be")) }
     }
 
@@ -241,14 +256,9 @@ impl Run {
     }
 
     fn compare(&mut self) -> Result<(), Wrong> {
-        let told = self.world.told();
-        self.absorb_with(&told)
-    }
-
-    fn absorb_with(&mut self, told: &crate::world::Told) -> Result<(), Wrong> {
-        let log = self.world.log();
-        self.tally.note(&log);
-        self.model.absorb(log, told)
+        let (told, sent) = (self.world.told(), self.see());
+        self.model_is_sent(sent);
+        self.model.absorb(&told)
     }
 
     fn end(mut self, end: End) -> Result<Tally, Wrong> {
@@ -261,20 +271,15 @@ impl Run {
                     self.send(&Order::Resume(name));
                 }
                 self.world.poll();
+                let sent = self.see();
                 self.model.poll();
+                self.model_is_sent(sent);
                 self.compare()?;
                 self.run_all()?;
-                self.model.stop();
                 self.world.shutdown(long)
             }
-            End::Deliver => {
-                self.model.stop();
-                self.world.shutdown(long)
-            }
-            End::AtOnce => {
-                self.model.stop();
-                self.world.shutdown(Duration::ZERO)
-            }
+            End::Deliver => self.world.shutdown(long),
+            End::AtOnce => self.world.shutdown(Duration::ZERO),
             End::Cancel => {
                 self.world.cancel();
                 self.model.cancel();
@@ -286,14 +291,9 @@ impl Run {
                     }
                     Err(_) => {}
                 }
-                self.model.stop();
                 self.world.shutdown(long)
             }
-            End::Drop => {
-                self.model.drop_all();
-                let over = self.world.drop_it();
-                return finish(self.model, self.tally, over, end);
-            }
+            End::Drop => self.world.drop_it(),
         };
         finish(self.model, self.tally, over, end)
     }
@@ -305,16 +305,27 @@ fn takes_commands(step: &Step) -> bool {
 }
 
 fn finish(mut model: Model, mut tally: Tally, over: Over, end: End) -> Result<Tally, Wrong> {
-    let Over { log, told, undelivered, left_behind, leaked, stopped } = over;
+    let Over { log, told, undelivered, left_behind, leaked, stopped, sent } = over;
     tally.note(&log);
+    if matches!(end, End::Cancel | End::Drop) && !log.entries.is_empty() {
+        return Err(format!("nothing more should be delivered, and {:?} was", log.entries));
+    }
+    model.see(log);
+    if end == End::Drop {
+        model.drop_all();
+    } else {
+        model.stop();
+    }
     if end == End::Settle && !undelivered.is_empty() {
         return Err(format!("all had settled, and {undelivered:?} was not delivered"));
     }
-    if matches!(end, End::AtOnce | End::Cancel | End::Drop) && !log.entries.is_empty() {
-        return Err(format!("nothing more should be delivered, and {:?} was", log.entries));
+    // But to those whom the publisher runs, who have it with the publishing.
+    if let (End::AtOnce, Some(entry)) = (end, model.unexplained()) {
+        return Err(format!("nothing more should be delivered, and {entry:?} was"));
     }
-    model.end(log, &told, &undelivered, end)?;
-    let waiting = model.waiting_commands();
+    model.end(&told, &undelivered, end)?;
+    // Whatever is sent while it ends comes too late, or is not taken at all.
+    let waiting = model.waiting_commands() + sent;
     if stopped != waiting {
         return Err(format!("{stopped} commands say that it has stopped, of {waiting}"));
     }

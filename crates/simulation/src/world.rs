@@ -64,7 +64,7 @@ pub(crate) struct Answer {
 /// What was seen since somebody last looked.
 #[derive(Debug, Default)]
 pub(crate) struct Log {
-    pub(crate) entries: Vec<Entry>,
+    pub(crate) entries: VecDeque<Entry>,
     pub(crate) letters: Vec<Letter>,
     /// What the fault sink heard, and what a report told.
     pub(crate) faults: Vec<(TraceId, String)>,
@@ -72,6 +72,19 @@ pub(crate) struct Log {
     pub(crate) answers: Vec<Answer>,
     /// Commands that were sent from inside consumers.
     sent: Vec<(Sent, Pending)>,
+}
+
+impl Log {
+    /// And what was seen after.
+    pub(crate) fn add(&mut self, later: Self) {
+        let Self { entries, letters, faults, reported, answers, sent } = later;
+        self.entries.extend(entries);
+        self.letters.extend(letters);
+        self.faults.extend(faults);
+        self.reported.extend(reported);
+        self.answers.extend(answers);
+        self.sent.extend(sent);
+    }
 }
 
 /// What the pipeline counts.
@@ -279,9 +292,14 @@ impl World {
                 self.pipeline.flip();
                 true
             }
+            Order::Inline(name, inline) => self.pipeline.set_inline(NAMES[*name], *inline).is_ok(),
             _ => return None,
         };
         Some((0, done))
+    }
+
+    pub(crate) fn hoard(&self) -> Hoard {
+        self.hoard
     }
 
     pub(crate) fn set_hoard(&mut self, hoard: Hoard) {
@@ -386,14 +404,16 @@ pub(crate) struct Over {
     pub(crate) leaked: u64,
     /// Commands that will never be obeyed, and say so.
     pub(crate) stopped: usize,
+    /// Commands that consumers sent while it ended.
+    pub(crate) sent: usize,
 }
 
 impl Over {
     fn of(shared: &Shared, pending: VecDeque<Pending>, recycler: &Recycler) -> Self {
         let mut log = std::mem::take(&mut *lock(&shared.log));
         let mut stopped = 0;
-        // What a consumer sends while it ends is not taken any more, and so is not among these.
         let inside = std::mem::take(&mut log.sent).into_iter().map(|(_, pending)| pending);
+        let sent = inside.len();
         for pending in pending.into_iter().chain(inside) {
             match pending.wait(Duration::ZERO) {
                 Some(Err(CommandError::Stopped)) => stopped += 1,
@@ -406,7 +426,7 @@ impl Over {
         }
         let leaked = recycler.leak_report().count();
         let (told, undelivered, left_behind) = (Told::default(), vec![], 0);
-        Self { log, told, undelivered, left_behind, leaked, stopped }
+        Self { log, told, undelivered, left_behind, leaked, stopped, sent }
     }
 }
 
@@ -477,6 +497,9 @@ impl Shared {
             }
             Order::Pause(name) => Command::Pause { consumer: consumer(name) },
             Order::Resume(name) => Command::Resume { consumer: consumer(name) },
+            Order::Inline(name, inline) => {
+                Command::SetInline { consumer: consumer(name), inline: *inline }
+            }
         };
         (command, generation)
     }
@@ -514,7 +537,7 @@ impl Shared {
         let skipped = (delivery.skipped.folded, delivery.skipped.dropped);
         let missing = delivery.skipped.missing;
         let entry = Entry { consumer, generation, seen, skipped, missing, mood: mood.clone() };
-        lock(&self.log).entries.push(entry);
+        lock(&self.log).entries.push_back(entry);
         match mood {
             Mood::Fine => Ok(()),
             Mood::Fails => Err("as planned".to_owned()),

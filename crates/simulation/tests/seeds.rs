@@ -15,6 +15,16 @@ fn so_it_does_with_queues_in_place_of_the_ring() {
     all_seeds(|seed| Plan::new(seed).with_queues(), " --queues");
 }
 
+#[test]
+fn so_it_does_with_consumers_that_the_publisher_runs() {
+    all_seeds(|seed| Plan::new(seed).with_inline(seed), " --inline");
+}
+
+#[test]
+fn so_it_does_with_both() {
+    all_seeds(|seed| Plan::new(seed).with_inline(seed).with_queues(), " --queues --inline");
+}
+
 fn all_seeds(plan: impl Fn(u64) -> Plan, how: &str) {
     let mut all = Tally::default();
     for seed in 0..SEEDS {

@@ -339,6 +339,54 @@ pub(crate) const BUGS: &[Bug] = &[
                 }",
     },
     Bug {
+        name: "inline-while-paused",
+        what: "the publisher runs a consumer that is paused",
+        file: "crates/dispatcher/src/multicast/inline.rs",
+        right: "        let Seat { lane, inline: Some(inline), .. } = &mut self.seats[index] else { return };
+        if lane.is_to_rest() {
+            self.send_to_rested",
+        wrong: "        let Seat { lane, inline: Some(inline), .. } = &mut self.seats[index] else { return };
+        if lane.is_to_rest() && !PLANTED {
+            self.send_to_rested",
+    },
+    Bug {
+        name: "inline-pause-loses",
+        what: "what comes for a consumer that was paused while the publisher ran it is lost",
+        file: "crates/dispatcher/src/multicast/inline.rs",
+        right: "        self.send_aside(index, &packet.delivery.message, packet.about());",
+        wrong: "        if !PLANTED {
+            self.send_aside(index, &packet.delivery.message, packet.about());
+        }",
+    },
+    Bug {
+        name: "inline-pause-duplicates",
+        what: "a paused consumer that is alone gets a duplicate, which there may be none of",
+        file: "crates/dispatcher/src/multicast/inline.rs",
+        right: "if wants_its_own || lane.is_to_rest() {",
+        wrong: "if (wants_its_own || lane.is_to_rest()) && !PLANTED {",
+    },
+    Bug {
+        name: "inline-after-cancellation",
+        what: "the publisher goes on running consumers after a cancellation",
+        file: "crates/dispatcher/src/multicast.rs",
+        right: "if !audience.inline.is_empty() && self.cancel.is_cancelled() {",
+        wrong: "if !audience.inline.is_empty() && self.cancel.is_cancelled() && !PLANTED {",
+    },
+    Bug {
+        name: "inline-overtakes",
+        what: "a consumer that the publisher begins to run has what is new before what waits",
+        file: "crates/dispatcher/src/lane/inline.rs",
+        right: "if let Some(job) = self.job(&mut queue, MOST_CLAIMED) {",
+        wrong: "if let Some(job) = (!PLANTED).then(|| self.job(&mut queue, MOST_CLAIMED)).flatten() {",
+    },
+    Bug {
+        name: "inline-uncounted",
+        what: "what is delivered by the publisher is not counted",
+        file: "crates/dispatcher/src/lane/inline.rs",
+        right: "self.counts.inline.add(1);",
+        wrong: "self.counts.inline.add(u64::from(!PLANTED));",
+    },
+    Bug {
         name: "repeat-is-news",
         what: "an execution report that comes again is delivered again",
         file: "crates/meltica/src/repeats.rs",

@@ -3,13 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{Audience, Multicast, Seat};
-use crate::{
-    Protocol,
-    backlog::About,
-    clock,
-    handler::{Handler, Packet},
-    worker::Inside,
-};
+use crate::{Protocol, backlog::About, clock, handler::Packet, worker::Inside};
 
 /// One message in so many is measured on its way through the lanes that the publisher runs, and after one that was
 /// slow the next.
@@ -34,8 +28,9 @@ impl<P: Protocol> Multicast<P> {
         let _inside = Inside::enter();
         let is_for_others = !audience.address.is_empty() || !audience.aside.is_empty();
         if let ([only], false) = (&*audience.inline, is_for_others) {
-            let inline = self.seats[*only].inline.as_ref();
-            if inline.is_some_and(|inline| matches!(inline.runner.handler, Handler::Owning(_))) {
+            let Seat { lane, inline, .. } = &self.seats[*only];
+            let wants_its_own = inline.as_ref().is_some_and(|it| it.runner.wants_its_own());
+            if wants_its_own || lane.is_to_rest() {
                 self.hand_over(*only, message, about);
                 return None;
             }

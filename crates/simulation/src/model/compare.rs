@@ -1,52 +1,72 @@
 //! What was seen, beside what should have been.
 
-use meltica::dispatcher::Class;
+use meltica::{
+    Key,
+    dispatcher::Class,
+    event::{EventKind, Header},
+};
 
 use super::{Lane, Model, Wrong};
 use crate::{
     body::Body,
     plan::{End, NAMES, RULES},
-    world::{Cause, Letter, Log, Told},
+    world::{Cause, Entry, Letter, Log, Told},
 };
 
 impl Model {
-    /// Compares what consumers and sinks saw since the last time with what they should have.
-    pub(crate) fn absorb(&mut self, log: Log, told: &Told) -> Result<(), Wrong> {
+    /// Takes what consumers and sinks saw, before it is told what was done meanwhile.
+    pub(crate) fn see(&mut self, log: Log) {
+        self.seen.add(log);
+    }
+
+    /// A message was routed: who is run by the publisher and takes it has had it by then, and what waited before it.
+    pub(super) fn enter_inline(&mut self, key: &Key) {
+        while let Some(entry) = self.seen.entries.front() {
+            let is_it = |lane: &&Lane| {
+                let is_inline = lane.inline || lane.was_inline;
+                let is_run = is_inline && !lane.paused && lane.takes(key);
+                let is_due = is_run && lane.is_due(&entry.seen);
+                is_due && (lane.member.name, lane.generation) == (entry.consumer, entry.generation)
+            };
+            if !self.lanes.iter().any(|lane| is_it(&lane)) {
+                return;
+            }
+            if let Some(entry) = self.seen.entries.pop_front() {
+                let outcome = self.enter(&entry);
+                self.wrong = self.wrong.take().or(outcome.err());
+            }
+        }
+    }
+
+    /// The first handler that was entered with what was not routed just then.
+    pub(crate) fn unexplained(&self) -> Option<&Entry> {
+        self.seen.entries.front()
+    }
+
+    /// Compares what was seen since the last time with what should have been.
+    pub(crate) fn absorb(&mut self, told: &Told) -> Result<(), Wrong> {
+        let log = std::mem::take(&mut self.seen);
         self.absorb_seen(log, told)?;
+        if let Some(wrong) = self.wrong.take() {
+            return Err(wrong);
+        }
         self.compare_counts(told)?;
         self.compare_lanes(told)
     }
 
     fn absorb_seen(&mut self, log: Log, told: &Told) -> Result<(), Wrong> {
         for entry in &log.entries {
-            let name = NAMES[entry.consumer];
-            let at = |wrong| format!("consumer {name} got {entry:?}: {wrong}");
-            let is_it = |lane: &&mut Lane| {
-                (lane.member.name, lane.generation) == (entry.consumer, entry.generation)
-            };
-            let Some(lane) = self.lanes.iter_mut().find(is_it) else {
-                return Err(at("it has left".into()));
-            };
-            let outcome = lane.enter(entry).map_err(at)?;
-            let trace = entry.seen.header().trace;
-            if outcome.failed && self.waited_for == Some(trace) && !lane.paused {
-                self.reported.push((trace, name.to_owned()));
-            } else if outcome.failed {
-                self.faults.push((trace, name.to_owned()));
-            }
-            if outcome.dead {
-                let (consumer, cause) = (name.to_owned(), Cause::Failed);
-                self.letters.push(Letter { consumer, trace, cause });
-            }
+            self.enter(entry)?;
         }
         self.waited_for = None;
+        let left = std::mem::take(&mut self.left);
         for (name, (filtered, refused)) in &told.passed_over {
             let of_name = |letter: &&Letter| {
                 letter.consumer == NAMES[*name] && letter.cause == Cause::Refused
             };
             let critical: Vec<_> = log.letters.iter().filter(of_name).map(|l| l.trace).collect();
             let Ok(lane) = self.lane(*name) else {
-                if filtered + refused > 0 {
+                if filtered + refused > 0 && !left.contains(name) {
                     return Err(format!("{} has left, and was given messages", NAMES[*name]));
                 }
                 continue;
@@ -60,6 +80,32 @@ impl Model {
         same("faults", &mut self.faults, log.faults)?;
         same("failures reported", &mut self.reported, log.reported)?;
         same("answers to commands", &mut self.answers, log.answers)
+    }
+
+    /// A handler was entered.
+    fn enter(&mut self, entry: &Entry) -> Result<(), Wrong> {
+        let name = NAMES[entry.consumer];
+        let at = |wrong| format!("consumer {name} got {entry:?}: {wrong}");
+        let is_it = |lane: &&mut Lane| {
+            (lane.member.name, lane.generation) == (entry.consumer, entry.generation)
+        };
+        let Some(lane) = self.lanes.iter_mut().find(is_it) else {
+            return Err(at("it has left".into()));
+        };
+        let outcome = lane.enter(entry).map_err(at)?;
+        let Header { trace, kind, .. } = *entry.seen.header();
+        // A view that it completed has its trace id too.
+        let is_view = matches!(kind, EventKind::Merged | EventKind::MergedBook);
+        if outcome.failed && self.waited_for == Some(trace) && !is_view && !lane.paused {
+            self.reported.push((trace, name.to_owned()));
+        } else if outcome.failed {
+            self.faults.push((trace, name.to_owned()));
+        }
+        if outcome.dead {
+            let (consumer, cause) = (name.to_owned(), Cause::Failed);
+            self.letters.push(Letter { consumer, trace, cause });
+        }
+        Ok(())
     }
 
     /// Compares what the pipeline counts.
@@ -148,17 +194,17 @@ impl Model {
     /// The pipeline is over: what was seen at the last, and what was handed back.
     pub(crate) fn end(
         &mut self,
-        log: Log,
         told: &Told,
         undelivered: &[(String, Body)],
         end: End,
     ) -> Result<(), Wrong> {
         if end == End::Drop {
             // There is nobody left to ask for counts.
+            let log = std::mem::take(&mut self.seen);
             same("dead letters", &mut self.letters, log.letters)?;
             return same("answers to commands", &mut self.answers, log.answers);
         }
-        self.absorb(log, told)?;
+        self.absorb(told)?;
         if matches!(end, End::Settle | End::Deliver) {
             // All that was not handed back was delivered: to a paused consumer, nothing.
             let paused = |name: &String| self.is_paused(name);

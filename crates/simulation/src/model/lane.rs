@@ -28,7 +28,13 @@ pub(crate) struct Lane {
     capacity: usize,
     keeps_state: bool,
     pub(crate) gate: u64,
+    /// At some time since what was filtered was last told, it let only some versions pass.
+    had_gate: bool,
     pub(crate) paused: bool,
+    /// The publisher is to run it.
+    pub(crate) inline: bool,
+    /// It was to, when the publisher last looked.
+    pub(crate) was_inline: bool,
     /// Whether the publisher has seen that it is there.
     pub(crate) begun: bool,
     pub(crate) wants_state: bool,
@@ -121,7 +127,10 @@ impl Lane {
             refused: 0,
             told_folded: 0,
             gate: 0,
+            had_gate: false,
             paused: false,
+            inline: false,
+            was_inline: false,
             begun: false,
             failures: 0,
             items: vec![],
@@ -243,6 +252,7 @@ impl Lane {
     /// Its gate moves.
     pub(crate) fn set_gate(&mut self, version: u64) {
         self.gate = version;
+        self.had_gate |= version > 0;
         self.each_waiting(|item| item.may_go |= item.body.header().routing_version < version);
     }
 
@@ -429,7 +439,8 @@ impl Lane {
         let mut candidates = 0;
         self.each_waiting(|item| candidates += u64::from(item.may_go || item.may_fold));
         // What the last delivery of a stream has told is over, and was filtered before it.
-        if count > 0 && candidates == 0 && self.gate == 0 && self.member.policy == Policy::CarryOn {
+        let had_gate = std::mem::replace(&mut self.had_gate, self.gate > 0);
+        if count > 0 && candidates == 0 && !had_gate && self.member.policy == Policy::CarryOn {
             return Err(format!("{count} were filtered, and none had to be"));
         }
         Ok(())
@@ -476,6 +487,16 @@ impl Lane {
             }
         }
         Ok(())
+    }
+
+    /// Whether this is one that it has not had.
+    pub(crate) fn is_due(&self, body: &Body) -> bool {
+        let is_critical = body.class() == Class::Critical;
+        if is_critical {
+            self.critical.iter().any(|at| self.items[*at].body == *body)
+        } else {
+            self.is_waiting(body)
+        }
     }
 
     /// A market message was handed back at the end: it must be one that it had not had.
