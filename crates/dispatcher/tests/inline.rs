@@ -133,7 +133,7 @@ fn a_paused_inline_consumer_that_is_alone_needs_no_duplicate() {
         if delivery.numbers[0] == 1 { Verdict::Filtered } else { Verdict::Handled }
     });
     let lane = dispatcher.routes().subscribe(lent.inline().to(Route::All)).unwrap();
-    let mut publish = |dispatcher: &mut Dispatcher<Test>, number| {
+    let publish = |dispatcher: &mut Dispatcher<Test>, number| {
         let message = Message { pool_is_empty: true, ..message(1, Class::Sequential, number) };
         dispatcher.publish(message, Instant::now()).unwrap();
     };

@@ -9,7 +9,7 @@ use std::{
 };
 
 use common::{Message, Test, message, numbers, recorder, stepped};
-use crossbeam_channel::unbounded;
+use crossbeam_channel::bounded;
 use meltica_dispatcher::{
     Class, Delivery, Dispatcher, PublishError, Published, Publisher, Route, Sequence, Subscription,
 };
@@ -24,7 +24,7 @@ fn each_thread_keeps_its_order_and_nothing_is_lost() {
     let (isolated, handler) = recorder();
     let isolated_too = Subscription::new("isolated", handler);
     publisher.routes().subscribe(isolated_too.to(Route::All)).unwrap();
-    let (told, heard) = unbounded();
+    let (told, heard) = bounded(THREADS as usize * EACH as usize);
     let inline = Subscription::borrowing("inline", move |delivery: &Delivery<Message>| {
         told.send((delivery.key, delivery.numbers[0])).expect("heard");
     });
@@ -75,7 +75,7 @@ fn an_inline_consumer_cannot_publish_to_who_runs_it_and_an_isolated_one_can() {
     for inline in [true, false] {
         let publisher = Dispatcher::<Test>::builder().build().unwrap().share();
         let handle = Arc::new(OnceLock::<Publisher<Test>>::new());
-        let (mine, (told, heard)) = (Arc::clone(&handle), unbounded());
+        let (mine, (told, heard)) = (Arc::clone(&handle), bounded(8));
         let echo = move |delivery: &Delivery<Message>| {
             let (number, now) = (delivery.numbers[0], Instant::now());
             let publisher = mine.get().expect("it is set before");
