@@ -20,6 +20,7 @@ use crate::{
     ring::Ring,
     shared::{DeadLetterSink, FaultSink, Shared, Sinks},
     topology::Topology,
+    worker::ThreadStart,
 };
 
 /// How a [`Dispatcher`] is to be. Every setting has a default.
@@ -35,6 +36,8 @@ pub struct Builder<P: Protocol> {
     time_one_in: u32,
     when_full: WhenFull,
     inline_limit: Option<Duration>,
+    critical_alarm: usize,
+    thread_start: Option<ThreadStart>,
     cancel: Cancel,
     fault_sink: Option<FaultSink<P::Fault>>,
     dead_letter_sink: Option<DeadLetterSink<P::Message>>,
@@ -53,6 +56,8 @@ impl<P: Protocol> Builder<P> {
             time_one_in: 0,
             when_full: WhenFull::default(),
             inline_limit: Some(Duration::from_micros(100)),
+            critical_alarm: 65_536,
+            thread_start: None,
             cancel: Cancel::new(),
             fault_sink: None,
             dead_letter_sink: None,
@@ -143,6 +148,22 @@ impl<P: Protocol> Builder<P> {
         self
     }
 
+    /// How many critical messages may wait for a consumer beside the ring before that is an alarm: logged as an error, and
+    /// counted in [`LaneStats::critical_alarms`](crate::LaneStats). They are kept all the same, at the price of memory,
+    /// since none may be lost; there is another alarm once fewer than half as many have waited. By default 65,536.
+    pub fn critical_alarm(mut self, messages: usize) -> Self {
+        self.critical_alarm = messages.max(1);
+        self
+    }
+
+    /// Has every thread call this first, with its name (`dispatcher-worker-1`, `dispatcher-monitor`, and for a consumer
+    /// with a thread of its own `dispatcher-strategy`): to pin it to a core, or to give it a priority, by whatever
+    /// crate one likes. `examples/pinned.rs` does. If it panics, that is logged, and the thread goes on.
+    pub fn thread_start(mut self, call: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.thread_start = Some(Arc::new(call));
+        self
+    }
+
     /// The token that ends it all. By default one of its own, which nobody cancels.
     pub fn cancel(mut self, cancel: Cancel) -> Self {
         self.cancel = cancel;
@@ -218,6 +239,8 @@ impl<P: Protocol> Builder<P> {
             time_one_in: self.time_one_in,
             when_full: self.when_full,
             inline_limit: self.inline_limit.filter(|_| self.workers != Some(0)),
+            critical_alarm: self.critical_alarm,
+            thread_start: self.thread_start,
             topology: Arc::new(ArcSwap::from_pointee(topology)),
             workers: Mutex::new(vec![]),
             crew,

@@ -134,9 +134,14 @@ impl Crew {
     /// Sees to it that somebody is awake, once something is published and a fence has followed.
     #[inline]
     pub(crate) fn wake_if_all_sleep(&self) {
-        if self.awake.load(Relaxed) == 0 {
+        if self.all_sleep() {
             self.call(1);
         }
+    }
+
+    #[inline]
+    pub(crate) fn all_sleep(&self) -> bool {
+        self.awake.load(Relaxed) == 0
     }
 
     /// Everybody is to look again.
@@ -213,8 +218,8 @@ pub(crate) fn start<P: Protocol>(
         watched.push(hire(crew, shared, workers)?);
     }
     let (crew, weak) = (Arc::clone(crew), Arc::downgrade(shared));
-    let name = format!("{}-monitor", shared.name);
-    *monitor = Some(Worker::spawn(name, move |_| watch(&crew, watched, || weak.upgrade()))?);
+    let (name, start) = (format!("{}-monitor", shared.name), shared.thread_start.as_ref());
+    *monitor = Some(Worker::spawn(name, start, move |_| watch(&crew, watched, || weak.upgrade()))?);
     Ok(())
 }
 
@@ -227,7 +232,9 @@ fn hire<P: Protocol>(
     let name = format!("{}-worker-{}", shared.name, crew.names.fetch_add(1, Relaxed) + 1);
     let (mine, ours, theirs) = (Arc::clone(crew), Arc::clone(shared), Arc::clone(&status));
     crew.awake.fetch_add(1, Relaxed);
-    match Worker::spawn(name, move |name| serve(&mine, &ours, &theirs, name)) {
+    match Worker::spawn(name, shared.thread_start.as_ref(), move |name| {
+        serve(&mine, &ours, &theirs, name);
+    }) {
         Ok(worker) => {
             workers.push(worker);
             Ok(status)
@@ -363,7 +370,9 @@ pub(crate) fn give_own_thread<P: Protocol>(shared: &Arc<Shared<P>>, lane: &Arc<L
     }
     let (mine, theirs) = (Arc::clone(shared), Arc::clone(lane));
     let name = format!("{}-{}", shared.name, lane.name);
-    match Worker::spawn(name, move |name| serve_one(&mine, &theirs, name)) {
+    match Worker::spawn(name, shared.thread_start.as_ref(), move |name| {
+        serve_one(&mine, &theirs, name);
+    }) {
         Ok(worker) => {
             let over = Worker::take_ended(&mut workers);
             workers.push(worker);

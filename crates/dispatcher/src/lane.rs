@@ -62,6 +62,8 @@ pub(crate) struct Lane<P: Protocol> {
     /// How many messages are claimed at a time: more while its handler is quick.
     most: AtomicUsize,
     crew: Option<Arc<Crew>>,
+    /// How many critical messages are too many to wait beside the ring.
+    critical_alarm: usize,
     /// The publisher is to run it.
     inline: AtomicBool,
     /// Whoever runs it is to stop before the next message: it is paused, or closed.
@@ -111,6 +113,8 @@ pub(crate) struct Queue<P: Protocol> {
     /// Somebody runs the lane, and sees to the handler and the claim, not `close`.
     running: bool,
     critical_peak: usize,
+    /// Too many critical messages waited, and not half as few since.
+    is_alarmed: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,6 +152,7 @@ impl<P: Protocol> Lane<P> {
             paused: false,
             running: false,
             critical_peak: 0,
+            is_alarmed: false,
         };
         Self {
             id,
@@ -162,6 +167,7 @@ impl<P: Protocol> Lane<P> {
             slow: AtomicU32::new(0),
             most: AtomicUsize::new(1),
             crew: shared.crew.clone(),
+            critical_alarm: shared.critical_alarm,
             inline: AtomicBool::new(how.is_inline),
             to_rest: AtomicBool::new(false),
             runner: Mutex::new(Some(Runner::new(handler))),
@@ -225,9 +231,25 @@ impl<P: Protocol> Lane<P> {
                 GivenWay { message: Some(displaced), told: Some((watch, Outcome::Dropped)) }
             }
         };
-        queue.critical_peak = queue.critical_peak.max(queue.backlog.critical_len());
+        self.watch_critical(queue);
         self.hint(queue);
         given_way
+    }
+
+    /// Sees how many critical messages wait: none is ever dropped, so too many have to be known.
+    fn watch_critical(&self, queue: &mut Queue<P>) {
+        let waiting = queue.backlog.critical_len();
+        queue.critical_peak = queue.critical_peak.max(waiting);
+        if waiting < self.critical_alarm {
+            queue.is_alarmed &= waiting >= self.critical_alarm / 2;
+        } else if !std::mem::replace(&mut queue.is_alarmed, true) {
+            self.counts.critical_alarms.add(1);
+            tracing::error!(
+                consumer = &*self.name,
+                waiting,
+                "critical messages pile up, and are kept"
+            );
+        }
     }
 
     /// Drops what had to give way, and tells who watched it.
@@ -338,6 +360,7 @@ impl<P: Protocol> Lane<P> {
             discarded: counts.discarded.get(),
             depth,
             critical_peak,
+            critical_alarms: counts.critical_alarms.get(),
             paused,
             inline: self.is_inline(),
         }

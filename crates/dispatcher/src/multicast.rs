@@ -308,6 +308,11 @@ impl<P: Protocol> Multicast<P> {
         }
     }
 
+    /// Whether nobody is awake to whom something could be shown: a hint.
+    pub(crate) fn all_sleep(&self) -> bool {
+        self.crew.as_ref().is_some_and(|crew| crew.all_sleep())
+    }
+
     /// Wakes the lanes with a thread of their own that have something to do.
     #[cold]
     fn wake_own(&mut self) {

@@ -80,8 +80,7 @@ impl<P: Protocol> Routes<P> {
                 if let Some(crew) = &shared.crew {
                     crew::start(crew, shared, workers).map_err(no_thread)?;
                 } else {
-                    let (lane, cancel) = (Arc::clone(&lane), shared.cancel.clone());
-                    workers.push(Worker::start(lane, &shared.name, cancel).map_err(no_thread)?);
+                    workers.push(Worker::start(Arc::clone(&lane), shared).map_err(no_thread)?);
                 }
             }
             let mut lanes = current.lanes.to_vec();

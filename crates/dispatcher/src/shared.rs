@@ -11,9 +11,17 @@ use crossbeam_utils::CachePadded;
 use meltica_stats::SharedCounter;
 
 use crate::{
-    Cancel, Class, DeadLetter, DeathCause, Fault, Protocol, WhenFull, contain::contain, crew::Crew,
-    fan_outs::FanOuts, handler::Packet, joined::Joined, left::Left, ring::Ring,
-    stats::PublisherCounts, topology::Topology, worker::Worker,
+    Cancel, Class, DeadLetter, DeathCause, Fault, Protocol, WhenFull,
+    contain::contain,
+    crew::Crew,
+    fan_outs::FanOuts,
+    handler::Packet,
+    joined::Joined,
+    left::Left,
+    ring::Ring,
+    stats::PublisherCounts,
+    topology::Topology,
+    worker::{ThreadStart, Worker},
 };
 
 pub(crate) type FaultSink<F> = Box<dyn Fn(&Fault<F>) + Send + Sync>;
@@ -30,9 +38,13 @@ pub(crate) struct Shared<P: Protocol> {
     pub(crate) ring: Option<Arc<Ring<Packet<P>>>>,
     /// One message in so many is measured; zero is none.
     pub(crate) time_one_in: u32,
-    /// How long a call may take on the publisher's thread.
     pub(crate) when_full: WhenFull,
+    /// How long a call may take on the publisher's thread.
     pub(crate) inline_limit: Option<Duration>,
+    /// How many critical messages that wait for a lane are too many.
+    pub(crate) critical_alarm: usize,
+    /// What every thread calls first.
+    pub(crate) thread_start: Option<ThreadStart>,
     pub(crate) topology: Arc<ArcSwap<Topology<P>>>,
     /// Held by whoever makes a new snapshot; holds every thread that was ever started and is not
     /// joined yet.

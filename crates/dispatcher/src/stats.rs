@@ -69,6 +69,8 @@ pub struct LaneStats {
     pub depth: usize,
     /// The most critical messages that ever waited.
     pub critical_peak: usize,
+    /// How many times too many of them waited: see [`Builder::critical_alarm`](crate::Builder::critical_alarm).
+    pub critical_alarms: u64,
     /// Whether it is paused.
     pub paused: bool,
     /// Whether its handler is run by the publisher.
@@ -90,6 +92,7 @@ impl LaneStats {
         self.without_duplicate += later.without_duplicate;
         self.discarded += later.discarded;
         self.critical_peak = self.critical_peak.max(later.critical_peak);
+        self.critical_alarms += later.critical_alarms;
     }
 }
 
@@ -119,4 +122,5 @@ pub(crate) struct LaneCounts {
     pub(crate) dropped: Counter,
     pub(crate) without_duplicate: Counter,
     pub(crate) discarded: SharedCounter,
+    pub(crate) critical_alarms: Counter,
 }

@@ -8,7 +8,10 @@ use std::{
 
 use crossbeam_channel::{Receiver, TryRecvError, bounded};
 
-use crate::{Cancel, Protocol, lane::Lane};
+use crate::{Protocol, contain::contain, lane::Lane, shared::Shared};
+
+/// What a thread calls first, with its name.
+pub(crate) type ThreadStart = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// A thread, as its owner holds it.
 pub(crate) struct Worker {
@@ -19,18 +22,22 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// Starts a thread that works under this name.
+    /// Starts a thread that works under this name, after a call to whoever wants to know of it.
     pub(crate) fn spawn(
         name: String,
+        start: Option<&ThreadStart>,
         work: impl FnOnce(&Arc<str>) + Send + 'static,
     ) -> std::io::Result<Self> {
         // A thread's name ends at a NUL for the system, which refuses it.
         let name: Arc<str> = name.replace('\0', "?").into();
         let (ends, ended) = bounded(0);
         let thread = {
-            let name = Arc::clone(&name);
+            let (name, start) = (Arc::clone(&name), start.cloned());
             thread::Builder::new().name(name.to_string()).spawn(move || {
                 let _ends = ends;
+                if let Some(start) = start {
+                    contain("what threads are to call first", || start(&name));
+                }
                 work(&name);
             })?
         };
@@ -40,10 +47,10 @@ impl Worker {
     /// One that serves a lane for as long as there is one.
     pub(crate) fn start<P: Protocol>(
         lane: Arc<Lane<P>>,
-        dispatcher: &str,
-        cancel: Cancel,
+        shared: &Shared<P>,
     ) -> std::io::Result<Self> {
-        Self::spawn(format!("{dispatcher}-{}", lane.name), move |name| {
+        let (cancel, start) = (shared.cancel.clone(), shared.thread_start.as_ref());
+        Self::spawn(format!("{}-{}", shared.name, lane.name), start, move |name| {
             while lane.visit_asleep(name, &cancel).is_some() {}
             lane.drop_runner();
         })

@@ -619,3 +619,28 @@ fn a_refused_consumers_handler_that_panics_when_it_is_dropped_is_contained() {
         assert!(routes.subscribe(Subscription::new(name, handler).to(Route::All)).is_err());
     }
 }
+
+#[test]
+fn every_thread_says_its_name_before_it_begins_and_may_panic_over_it() {
+    for queues in [false, true] {
+        let (told, heard) = crossbeam_channel::bounded(16);
+        let builder = Dispatcher::<Test>::builder().name("d").workers(1);
+        let builder = if queues { builder.queues() } else { builder };
+        let builder = builder.thread_start(move |name| {
+            assert_eq!(std::thread::current().name(), Some(name));
+            told.send(name.to_owned()).expect("heard");
+            panic!("it has no say in what the thread does");
+        });
+        let mut dispatcher = builder.build().unwrap();
+        let (seen, handler) = recorder();
+        let own = Subscription::new("slow", handler).own_thread();
+        dispatcher.routes().subscribe(own.to(Route::All)).unwrap();
+        dispatcher.publish(message(1, Class::Critical, 1), Instant::now()).unwrap();
+        assert!(dispatcher.shutdown(MINUTE).is_clean());
+        assert_eq!(numbers(&seen), [[1]]);
+        let mut names: Vec<_> = heard.try_iter().collect();
+        names.sort();
+        let ring = ["d-monitor", "d-slow", "d-worker-1"];
+        assert_eq!(names, if queues { &["d-slow"][..] } else { &ring });
+    }
+}

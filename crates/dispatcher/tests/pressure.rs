@@ -84,6 +84,38 @@ fn fr_011_fr_012_fr_013_fr_016_critical_messages_arrive_once_and_in_order_under_
 }
 
 #[test]
+fn too_many_critical_messages_are_an_alarm_and_are_kept() {
+    for builder in [stepped(), stepped().queues()] {
+        let mut dispatcher = builder.ring_capacity(4).critical_alarm(100).build().unwrap();
+        let (seen, handler) = recorder();
+        dispatcher.routes().subscribe(Subscription::new("a", handler).to(Route::All)).unwrap();
+        let alarms = |dispatcher: &Dispatcher<Test>| dispatcher.stats().lanes[0].critical_alarms;
+        let mut count = 0;
+        let mut wait_for = |dispatcher: &mut Dispatcher<Test>, messages| {
+            while dispatcher.stats().lanes[0].depth < messages {
+                count += 1;
+                publish(dispatcher, 1, Class::Critical, count);
+            }
+        };
+        // Up to four are in the ring, and not beside it.
+        wait_for(&mut dispatcher, 90);
+        assert_eq!(alarms(&dispatcher), 0);
+        wait_for(&mut dispatcher, 300);
+        assert_eq!(alarms(&dispatcher), 1, "once");
+        while dispatcher.stats().lanes[0].depth > 60 {
+            dispatcher.run_once();
+        }
+        wait_for(&mut dispatcher, 300);
+        assert_eq!(alarms(&dispatcher), 1, "it has not been over");
+        run_all(&mut dispatcher);
+        wait_for(&mut dispatcher, 300);
+        assert_eq!(alarms(&dispatcher), 2);
+        run_all(&mut dispatcher);
+        assert_eq!(numbers(&seen), (1..=count).map(|number| vec![number]).collect::<Vec<_>>());
+    }
+}
+
+#[test]
 fn nothing_published_after_a_critical_message_is_delivered_before_it() {
     let mut dispatcher = stepped().lane_capacity(1).build().unwrap();
     let (seen, handler) = recorder();

@@ -109,6 +109,19 @@ impl Builder {
         self
     }
 
+    /// How many critical messages may wait for a consumer before that is an alarm, logged and counted; they are kept all
+    /// the same. By default 65,536.
+    pub fn critical_alarm(mut self, messages: usize) -> Self {
+        self.dispatcher = self.dispatcher.critical_alarm(messages);
+        self
+    }
+
+    /// Has every thread of the dispatcher call this first, with its name: to pin it to a core, say.
+    pub fn thread_start(mut self, call: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.dispatcher = self.dispatcher.thread_start(call);
+        self
+    }
+
     /// Gives each consumer a queue and a thread of its own in place of the dispatcher's ring: plainer, and slower.
     pub fn queues(mut self) -> Self {
         self.dispatcher = self.dispatcher.queues();

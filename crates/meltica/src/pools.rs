@@ -63,6 +63,9 @@ pub struct PoolSizes {
     pub book_levels: usize,
 }
 
+/// How many messages of the ring a consumer takes at a time, at most.
+const TAKEN: usize = 64;
+
 impl PoolSizes {
     /// What so many consumers need, each with room for `lane_capacity` messages of a class.
     pub fn for_consumers(consumers: usize, lane_capacity: usize) -> Self {
@@ -82,9 +85,9 @@ impl PoolSizes {
         Self { events: self.events.saturating_add(rule.holds()), ..self }
     }
 
-    /// Full lanes, one message in each handler, a full ring, and one on its way.
+    /// Full lanes, what each handler has taken of the ring, a full ring, and one on its way.
     pub(crate) fn least_events(consumers: usize, lane_capacity: usize) -> usize {
-        let full = lane_capacity.saturating_mul(2).saturating_add(1);
+        let full = lane_capacity.saturating_mul(2).saturating_add(lane_capacity.clamp(1, TAKEN));
         let lanes = full.saturating_mul(consumers.max(1));
         lanes.saturating_add(lane_capacity.min(1_024)).saturating_add(1)
     }

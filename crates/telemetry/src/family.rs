@@ -191,6 +191,8 @@ families! {
         "Messages that wait for the consumer.";
     DISPATCHER_LANE_CRITICAL_PEAK = "dispatcher_lane_critical_peak" Gauge, ["consumer_id"],
         "The most critical messages that ever waited for the consumer.";
+    DISPATCHER_LANE_CRITICAL_ALARMS = "dispatcher_lane_critical_alarms_total" Counter, ["consumer_id"],
+        "How many times too many critical messages waited for the consumer; they are kept all the same.";
     DISPATCHER_LANE_PAUSED = "dispatcher_lane_paused" Gauge, ["consumer_id"],
         "1 while the consumer is paused, else 0.";
     DISPATCHER_CONFLATED = "dispatcher_conflated_total" Counter, ["consumer_id"],

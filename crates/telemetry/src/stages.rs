@@ -81,9 +81,10 @@ fn lane(scrape: &mut Scrape, lane: &LaneStats) {
 
 fn lane_counters(scrape: &mut Scrape, lane: &LaneStats) {
     let id = &*lane.consumer;
-    let numbers: [(&'static Family, u64); 3] = [
+    let numbers: [(&'static Family, u64); 4] = [
         (&DISPATCHER_LANE_PUBLISHED, lane.published),
         (&DISPATCHER_LANE_DELIVERED, lane.delivered),
+        (&DISPATCHER_LANE_CRITICAL_ALARMS, lane.critical_alarms),
         (&DISPATCHER_CONFLATED, lane.folded),
     ];
     add_all(scrape, &[id], &numbers);
