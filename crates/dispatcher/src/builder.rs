@@ -12,7 +12,7 @@ use crossbeam_utils::CachePadded;
 use meltica_stats::SharedCounter;
 
 use crate::{
-    Cancel, DeadLetter, Dispatcher, Fault, Protocol, WhenFull,
+    Cancel, DeadLetter, Dispatcher, Fault, Protocol, WhenFull, WhenIdle,
     crew::Crew,
     fan_outs::FanOuts,
     joined::Joined,
@@ -35,6 +35,7 @@ pub struct Builder<P: Protocol> {
     keep_current_state: bool,
     time_one_in: u32,
     when_full: WhenFull,
+    when_idle: WhenIdle,
     inline_limit: Option<Duration>,
     critical_alarm: usize,
     thread_start: Option<ThreadStart>,
@@ -55,6 +56,7 @@ impl<P: Protocol> Builder<P> {
             keep_current_state: false,
             time_one_in: 0,
             when_full: WhenFull::default(),
+            when_idle: WhenIdle::default(),
             inline_limit: Some(Duration::from_micros(100)),
             critical_alarm: 65_536,
             thread_start: None,
@@ -100,6 +102,12 @@ impl<P: Protocol> Builder<P> {
     /// What the publisher does when the ring is full. By default it [leaves behind](WhenFull::LeaveBehind) who is slow.
     pub fn when_full(mut self, when_full: WhenFull) -> Self {
         self.when_full = when_full;
+        self
+    }
+
+    /// What threads do while nothing waits for their consumers. By default they [sleep](WhenIdle::Sleep), after a while.
+    pub fn when_idle(mut self, when_idle: WhenIdle) -> Self {
+        self.when_idle = when_idle;
         self
     }
 
@@ -219,7 +227,7 @@ impl<P: Protocol> Builder<P> {
         let crew = (writer.is_some() && self.workers != Some(0)).then(|| {
             // One core is the publisher's.
             let cores = || thread::available_parallelism().map_or(1, |cores| cores.get() - 1);
-            Arc::new(Crew::new(self.workers.unwrap_or_else(cores).max(1)))
+            Arc::new(Crew::new(self.workers.unwrap_or_else(cores).max(1), self.when_idle))
         });
         let topology = Topology { version: 1, flips: 0, lanes: Arc::new([]) };
         let sinks = Sinks {
@@ -238,6 +246,7 @@ impl<P: Protocol> Builder<P> {
             keeps_state: self.keep_current_state,
             time_one_in: self.time_one_in,
             when_full: self.when_full,
+            when_idle: self.when_idle,
             inline_limit: self.inline_limit.filter(|_| self.workers != Some(0)),
             critical_alarm: self.critical_alarm,
             thread_start: self.thread_start,

@@ -24,7 +24,7 @@ use std::{
 use arc_swap::Cache;
 
 use crate::{
-    Protocol, clock,
+    Protocol, WhenIdle, clock,
     lane::{Lane, Visited},
     shared::Shared,
     sync::{lock, wait, wait_for},
@@ -51,6 +51,7 @@ const YIELDS: u32 = 64;
 pub(crate) struct Crew {
     /// How many workers for all there should be.
     pub(crate) size: usize,
+    when_idle: WhenIdle,
     /// How many of them are awake, or about to be.
     awake: AtomicUsize,
     bench: Mutex<Bench>,
@@ -117,9 +118,10 @@ struct Status {
 const WRITTEN_OFF: u64 = 1 << 63;
 
 impl Crew {
-    pub(crate) fn new(size: usize) -> Self {
+    pub(crate) fn new(size: usize, when_idle: WhenIdle) -> Self {
         Self {
             size,
+            when_idle,
             awake: AtomicUsize::new(0),
             bench: Mutex::default(),
             wake: Condvar::new(),
@@ -299,7 +301,7 @@ fn replace<P: Protocol>(
 /// Goes from lane to lane until all is over.
 fn serve<P: Protocol>(crew: &Crew, shared: &Arc<Shared<P>>, status: &Status, name: &Arc<str>) {
     let mut topology = Cache::new(Arc::clone(&shared.topology));
-    let (mut idle, mut first, mut visit) = (0, 0, 0);
+    let (mut idle, mut first, mut visit) = (0_u32, 0, 0);
     loop {
         let lanes = Arc::clone(&topology.load().lanes);
         let mut ran = false;
@@ -339,8 +341,10 @@ fn serve<P: Protocol>(crew: &Crew, shared: &Arc<Shared<P>>, status: &Status, nam
             crew.awake.fetch_sub(1, Relaxed);
             return;
         }
-        idle += 1;
-        if idle < SPINS {
+        idle = idle.wrapping_add(1);
+        if crew.when_idle != WhenIdle::Sleep {
+            crew.when_idle.pause();
+        } else if idle < SPINS {
             std::hint::spin_loop();
         } else if idle < SPINS + YIELDS {
             std::thread::yield_now();

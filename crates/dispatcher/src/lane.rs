@@ -19,7 +19,7 @@ pub(crate) use self::{
 };
 
 use crate::{
-    Class, DeathCause, LaneStats, LaneTimings, Outcome, Protocol,
+    Class, DeathCause, LaneStats, LaneTimings, Outcome, Protocol, WhenIdle,
     backlog::{About, Backlog, Pushed},
     crew::Crew,
     handler::{Handler, Packet, Runner},
@@ -62,6 +62,7 @@ pub(crate) struct Lane<P: Protocol> {
     /// How many messages are claimed at a time: more while its handler is quick.
     most: AtomicUsize,
     crew: Option<Arc<Crew>>,
+    when_idle: WhenIdle,
     /// How many critical messages are too many to wait beside the ring.
     critical_alarm: usize,
     /// The publisher is to run it.
@@ -167,6 +168,7 @@ impl<P: Protocol> Lane<P> {
             slow: AtomicU32::new(0),
             most: AtomicUsize::new(1),
             crew: shared.crew.clone(),
+            when_idle: shared.when_idle,
             critical_alarm: shared.critical_alarm,
             inline: AtomicBool::new(how.is_inline),
             to_rest: AtomicBool::new(false),

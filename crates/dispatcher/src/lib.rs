@@ -68,6 +68,7 @@ mod fan_outs;
 mod fault;
 mod handler;
 mod holes;
+mod idle;
 mod joined;
 mod lane;
 mod left;
@@ -100,6 +101,7 @@ pub use self::{
     delivery::{Delivery, Skipped, Verdict},
     dispatcher::{DispatchError, Dispatcher, PublishError, Published},
     fault::{Cause, DeadLetter, DeathCause, Fault},
+    idle::WhenIdle,
     lane::LaneId,
     multicast::WhenFull,
     protocol::{Class, Protocol, Sequence},

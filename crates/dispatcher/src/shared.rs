@@ -11,7 +11,7 @@ use crossbeam_utils::CachePadded;
 use meltica_stats::SharedCounter;
 
 use crate::{
-    Cancel, Class, DeadLetter, DeathCause, Fault, Protocol, WhenFull,
+    Cancel, Class, DeadLetter, DeathCause, Fault, Protocol, WhenFull, WhenIdle,
     contain::contain,
     crew::Crew,
     fan_outs::FanOuts,
@@ -39,6 +39,7 @@ pub(crate) struct Shared<P: Protocol> {
     /// One message in so many is measured; zero is none.
     pub(crate) time_one_in: u32,
     pub(crate) when_full: WhenFull,
+    pub(crate) when_idle: WhenIdle,
     /// How long a call may take on the publisher's thread.
     pub(crate) inline_limit: Option<Duration>,
     /// How many critical messages that wait for a lane are too many.

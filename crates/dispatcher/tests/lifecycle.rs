@@ -10,7 +10,7 @@ use std::{
 use common::{Message, Test, message, numbers, recorder, run_all, stepped};
 use meltica_dispatcher::{
     BuildError, Cancel, Class, DeathCause, Delivery, DispatchError, Dispatcher, Outcome,
-    PublishError, Route, Routes, SubscribeError, Subscription, Verdict,
+    PublishError, Route, Routes, SubscribeError, Subscription, Verdict, WhenIdle,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -642,5 +642,39 @@ fn every_thread_says_its_name_before_it_begins_and_may_panic_over_it() {
         names.sort();
         let ring = ["d-monitor", "d-slow", "d-worker-1"];
         assert_eq!(names, if queues { &["d-slow"][..] } else { &ring });
+    }
+}
+
+#[test]
+fn threads_that_never_sleep_see_everything_all_the_same() {
+    for (when_idle, queues) in
+        [(WhenIdle::Yield, false), (WhenIdle::Yield, true), (WhenIdle::Spin, false)]
+    {
+        let builder = Dispatcher::<Test>::builder().workers(1).when_idle(when_idle);
+        let builder = if queues { builder.queues() } else { builder };
+        let mut dispatcher = builder.build().unwrap();
+        let (served, served_handler) = recorder();
+        let (own, own_handler) = recorder();
+        let routes = dispatcher.routes();
+        let both = [
+            routes.subscribe(Subscription::new("served", served_handler).to(Route::All)).unwrap(),
+            routes
+                .subscribe(Subscription::new("own", own_handler).own_thread().to(Route::All))
+                .unwrap(),
+        ];
+        let say = |dispatcher: &mut Dispatcher<Test>, number| {
+            let message = message(1, Class::Critical, number);
+            dispatcher.dispatch(message, Instant::now(), Some(MINUTE)).unwrap()
+        };
+        assert!(say(&mut dispatcher, 1).is_complete());
+        both.iter().for_each(|lane| assert!(routes.pause(*lane).unwrap()));
+        assert!(say(&mut dispatcher, 2).cut_short, "nobody waits for who is paused");
+        both.iter().for_each(|lane| assert!(routes.resume(*lane).unwrap()));
+        assert!(say(&mut dispatcher, 3).is_complete());
+        routes.unsubscribe(both[1]).unwrap();
+        assert!(say(&mut dispatcher, 4).is_complete());
+        assert!(dispatcher.shutdown(MINUTE).is_clean());
+        assert_eq!(numbers(&served), [[1], [2], [3], [4]]);
+        assert_eq!(numbers(&own), [[1], [2], [3]]);
     }
 }

@@ -1,6 +1,6 @@
 use std::{fmt, time::Duration};
 
-use meltica_dispatcher::{Cancel, DeadLetter, Dispatcher, SubscribeError, WhenFull};
+use meltica_dispatcher::{Cancel, DeadLetter, Dispatcher, SubscribeError, WhenFull, WhenIdle};
 use meltica_recycler::Recycler;
 
 use crate::{
@@ -106,6 +106,12 @@ impl Builder {
     /// What the pipeline does when the dispatcher's ring is full. By default it leaves behind who is slow.
     pub fn when_full(mut self, when_full: WhenFull) -> Self {
         self.dispatcher = self.dispatcher.when_full(when_full);
+        self
+    }
+
+    /// What the dispatcher's threads do while nothing waits for their consumers. By default they sleep, after a while.
+    pub fn when_idle(mut self, when_idle: WhenIdle) -> Self {
+        self.dispatcher = self.dispatcher.when_idle(when_idle);
         self
     }
 

@@ -14,7 +14,7 @@ use std::{
 
 use super::{Lane, Queue, State, close::Gone};
 use crate::{
-    Cancel, Protocol, Skipped,
+    Cancel, Protocol, Skipped, WhenIdle,
     backlog::Entry,
     clock,
     crew::OwnThreads,
@@ -47,6 +47,8 @@ const MOST_ENTRIES: usize = 256;
 /// How often a lane's own thread gives its core away before it goes to sleep. Waking it costs the publisher some 16 µs,
 /// so a short pause between messages should not send it there.
 const YIELDS: u32 = 32;
+/// How often it looks without the lock, where it does not sleep.
+const LOOKS: u32 = 256;
 
 /// What whoever runs a lane was given.
 pub(crate) enum Job<P: Protocol> {
@@ -86,6 +88,26 @@ impl<P: Protocol> Lane<P> {
         }
     }
 
+    /// What comes next, for its own thread, which waits for it as it is told to.
+    fn next_when_idle(&self, cancel: &Cancel) -> Next<P> {
+        let most = self.most.load(Relaxed);
+        if self.when_idle == WhenIdle::Sleep {
+            return self.next_asleep(most, || cancel.is_cancelled());
+        }
+        loop {
+            match self.next(most, cancel.is_cancelled()) {
+                Next::Idle => self.when_idle.pause(),
+                next => return next,
+            }
+            // The lock is for whoever has something to say, such as that it is over.
+            let mut looks = 0;
+            while self.is_idle() && looks < LOOKS {
+                looks += 1;
+                self.when_idle.pause();
+            }
+        }
+    }
+
     /// Wakes who sleeps over this lane, once something is published to it and a fence has followed.
     pub(crate) fn wake_if_asleep(&self) {
         if self.own.asleep.load(Relaxed) {
@@ -119,7 +141,7 @@ impl<P: Protocol> Lane<P> {
             yields += 1;
             thread::yield_now();
         }
-        match self.next_asleep(self.most.load(Relaxed), || cancel.is_cancelled()) {
+        match self.next_when_idle(cancel) {
             Next::Run(job) => {
                 let begun = clock::now();
                 self.run(job, worker, cancel);
