@@ -1,80 +1,111 @@
 //! What does it cost to hand every message to all of several consumers, and what in the dispatcher's place?
 //!
-//! One thread publishes as fast as it goes, nothing is dropped, and a round is over when every consumer
-//! has read a word of every message; what they read is added up and compared, so that nobody is quick
-//! by leaving something out. Each contender in the mode that suits it: threads of its own, or one
-//! thread that polls for all. The dispatcher routes, isolates, counts and recycles meanwhile; the
-//! others do none of that. All allocate from mimalloc. Contenders take turns within a round, and each figure is compared with the
-//! dispatcher's of the same round.
+//! - *saturation*: one thread publishes as fast as it goes, nothing is dropped, and a round is over when every
+//!   consumer has read the first and the last word of every message; what they read is added up and compared, so that
+//!   nobody is quick by leaving something out. Each contender in the modes that suit it: threads of its own, or one or
+//!   two that poll for all. The dispatcher routes, isolates, counts and recycles meanwhile; the others do none of that.
+//!   Contenders take turns within a round, and each figure is compared with the dispatcher's of the same round.
+//! - *unwell*: of ten consumers one sleeps over every message, or panics over every tenth.
+//! - *paced*: ten thousand messages a second; how long one takes, and what waiting costs.
+//! - *sparse*: every message is for three of many consumers.
 //!
-//! `cargo bench -p meltica-benches --bench fan_out`; `-- --quick` takes three rounds in place of eleven, `-- 10` only the
-//! tables of ten consumers, `-- --like=polls` only contenders with that in their names.
+//! All allocate from mimalloc, with a look at a flag before each allocation.
+//!
+//! `cargo bench -p meltica-benches --bench fan_out` prints the tables; `-- --write` puts them into
+//! `docs/performance.md`, with a plot. `-- --quick` takes three rounds in place of eleven. `-- saturation` takes that
+//! part only, `-- saturation 10` of it ten consumers only, `-- saturation --like=polls` contenders with that in their names.
 
 mod contenders;
+mod dispatcher;
+mod paced;
+mod peers;
+mod saturation;
+mod sparse;
+mod unwell;
 
-use meltica_benches::spread;
+use std::process::ExitCode;
 
-use self::contenders::{CONTENDERS, Contender, Payload};
+use meltica_benches::{bars, counting::Counting, page};
+use mimalloc::MiMalloc;
 
 /// What those who allocate are quickest with.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: Counting<MiMalloc> = Counting(MiMalloc);
 
-/// Messages of a round, less where there are many consumers.
-const EVENTS: u64 = 6_000_000;
+/// Numbers of consumers at saturation.
+const CONSUMERS: [usize; 5] = [1, 3, 10, 50, 200];
 
-fn main() {
-    let quick = std::env::args().any(|argument| argument == "--quick");
-    let rounds = if quick { 3 } else { 11 };
-    let only: Vec<usize> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
-    for consumers in [1, 3, 10, 50].into_iter().filter(|n| only.is_empty() || only.contains(n)) {
-        table::<16>(consumers, rounds);
-        table::<96>(consumers, rounds);
+/// What was asked for.
+struct Asked(Vec<String>);
+
+impl Asked {
+    fn has(&self, flag: &str) -> bool {
+        self.0.iter().any(|argument| argument == flag)
+    }
+
+    /// Whether a part is wanted: all are, unless some are named.
+    fn part(&self, part: &str) -> bool {
+        const PARTS: [&str; 4] = ["saturation", "unwell", "paced", "sparse"];
+        self.has(part) || !PARTS.iter().any(|part| self.has(part))
+    }
+
+    fn consumers(&self) -> Vec<usize> {
+        let some: Vec<usize> = self.0.iter().filter_map(|argument| argument.parse().ok()).collect();
+        if some.is_empty() { CONSUMERS.to_vec() } else { some }
+    }
+
+    /// What is to be in contenders' names.
+    fn like(&self) -> Vec<String> {
+        let like = |argument: &String| Some(argument.strip_prefix("--like=")?.to_owned());
+        self.0.iter().filter_map(like).collect()
     }
 }
 
-/// What is to be in a contender's name.
-fn like(argument: &str) -> Option<String> {
-    argument.strip_prefix("--like=").map(str::to_owned)
-}
-
-fn table<const WORDS: usize>(consumers: usize, rounds: usize) {
-    let events = EVENTS / (consumers as u64 + 4);
-    println!("\n{consumers} consumers, {} bytes, ns per event:\n", size_of::<Payload<WORDS>>());
-    let like: Vec<_> = std::env::args().filter_map(|argument| like(&argument)).collect();
-    let mut contenders = CONTENDERS::<WORDS>();
-    contenders.retain(|row| like.is_empty() || like.iter().any(|part| row.name.contains(part)));
-    let nanos = |contender: &Contender<WORDS>| {
-        let (sum, took) = (contender.round)(consumers, events);
-        let all = consumers as u64 * (events * (events - 1) / 2);
-        assert_eq!(sum, all, "{} left something out", contender.name);
-        took.as_nanos() as f64 / events as f64
+fn main() -> ExitCode {
+    let asked = Asked(std::env::args().skip(1).collect());
+    let rounds = if asked.has("--quick") { 3 } else { 11 };
+    let mut text = format!("Median [least to greatest] of {rounds} interleaved rounds.\n");
+    let mut tell = |part: String| {
+        println!("{part}");
+        text.push('\n');
+        text.push_str(&part);
     };
-    let mut figures = vec![vec![]; contenders.len()];
-    let mut ratios = figures.clone();
-    for contender in &contenders {
-        nanos(contender);
+    if asked.part("unwell") {
+        tell(format!("### One of ten is unwell\n\n{}", unwell::markdown(&unwell::rows(rounds))));
     }
-    for round in 0..rounds {
-        // Another one begins each time, so that none always follows the same.
-        let mut order: Vec<usize> = (0..contenders.len()).collect();
-        order.rotate_left(round % contenders.len());
-        let mut this = vec![0.0; contenders.len()];
-        for index in order {
-            this[index] = nanos(&contenders[index]);
-        }
-        for (index, figure) in this.iter().enumerate() {
-            figures[index].push(*figure);
-            ratios[index].push(figure / this[0]);
+    let mut groups = vec![];
+    if asked.part("saturation") {
+        for consumers in asked.consumers() {
+            let small = saturation::table::<16>(consumers, rounds, &asked.like());
+            let large = saturation::table::<96>(consumers, rounds, &asked.like());
+            for table in [small, large] {
+                tell(table.markdown());
+                if consumers == 10 {
+                    groups.push(table.group());
+                }
+            }
         }
     }
-    println!("| | ns per event | beside the dispatcher |\n| --- | --- | --- |");
-    for ((contender, figures), ratios) in contenders.iter().zip(figures).zip(ratios) {
-        let (middle, least, most) = spread(figures);
-        let (ratio, low, high) = spread(ratios);
-        println!(
-            "| {} | {middle:.0} [{least:.0} to {most:.0}] | {ratio:.2} [{low:.2} to {high:.2}] |",
-            contender.name
-        );
+    if asked.part("sparse") {
+        let table = sparse::markdown(&sparse::rows(rounds.min(5)));
+        tell(format!("### For three of many\n\n{table}"));
+    }
+    if asked.part("paced") {
+        let table = paced::markdown(&paced::rows(rounds.min(5)));
+        tell(format!("### Ten thousand a second to ten consumers\n\n{table}"));
+    }
+    if !asked.has("--write") {
+        return ExitCode::SUCCESS;
+    }
+    let drawn = bars::draw(&groups, 10.0, &page::plot("fan-out.svg"));
+    match drawn.and_then(|()| page::write("fan_out", &text)) {
+        Ok(()) => {
+            println!("written to docs/performance.md");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
     }
 }

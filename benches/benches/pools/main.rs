@@ -10,13 +10,18 @@
 //! `docs/performance.md`, and a plot beside it. `-- --quick` takes three rounds in place of fifteen.
 
 mod contenders;
-mod counting;
 #[expect(unsafe_code, reason = "raw memory of two allocators, beside each other in one process")]
 mod raw;
 mod report;
 mod workloads;
 
-use meltica_benches::spread;
+use std::alloc::System;
+
+use meltica_benches::{
+    Figures,
+    counting::{self, Counting},
+    interleaved, spread,
+};
 
 use self::{
     contenders::{
@@ -26,6 +31,9 @@ use self::{
     report::{Row, Table},
     workloads::{Workload, single},
 };
+
+#[global_allocator]
+static ALLOCATOR: Counting<System> = Counting(System);
 
 /// A contender whose objects have a size, whatever its type is.
 trait Entrant {
@@ -75,30 +83,13 @@ fn entrants<const WORDS: usize>() -> Vec<Box<dyn Entrant>> {
 }
 
 fn table(bytes: usize, entrants: &[Box<dyn Entrant>], workload: Workload, rounds: usize) -> Table {
-    let mut nanos = vec![vec![]; entrants.len()];
-    let mut ratios = nanos.clone();
-    for entrant in entrants {
-        entrant.nanos(workload);
-    }
-    for round in 0..rounds {
-        // Another one begins each time, so that none always follows the same.
-        let mut order: Vec<usize> = (0..entrants.len()).collect();
-        order.rotate_left(round % entrants.len());
-        let mut round = vec![0.0; entrants.len()];
-        for index in order {
-            round[index] = entrants[index].nanos(workload);
-        }
-        for (index, figure) in round.iter().enumerate() {
-            nanos[index].push(*figure);
-            ratios[index].push(figure / round[0]);
-        }
-    }
+    let figures = interleaved(entrants.len(), rounds, |index| entrants[index].nanos(workload));
     let single = match workload {
         Workload::OneThread => Some(false),
         Workload::HandedAcross => Some(true),
         Workload::Bursts | Workload::TwoThreads => None,
     };
-    let rows = entrants.iter().zip(nanos).zip(ratios).map(|((entrant, nanos), ratios)| {
+    let rows = entrants.iter().zip(figures).map(|(entrant, Figures { nanos, ratio })| {
         let (_, allocations) = counting::allocations(|| entrant.nanos(workload));
         let tail = single.map(|across| {
             let tails = (0..rounds.min(5)).map(|_| {
@@ -109,13 +100,7 @@ fn table(bytes: usize, entrants: &[Box<dyn Entrant>], workload: Workload, rounds
             spread(tails.collect()).0
         });
         let per_use = allocations as f64 / workload.uses() as f64;
-        Row {
-            name: entrant.name(),
-            nanos: spread(nanos),
-            ratio: spread(ratios),
-            tail,
-            allocations: per_use,
-        }
+        Row { name: entrant.name(), nanos, ratio, tail, allocations: per_use }
     });
     Table { bytes, workload, rows: rows.collect() }
 }

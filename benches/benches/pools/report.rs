@@ -1,8 +1,11 @@
 //! The tables as people read them.
 
-use std::{fmt::Write as _, fs, io, path::Path};
+use std::{fmt::Write as _, io};
 
-use plotters::prelude::*;
+use meltica_benches::{
+    bars::{self, Bar, Group},
+    page,
+};
 
 use crate::workloads::Workload;
 
@@ -50,63 +53,20 @@ impl Table {
     }
 }
 
-const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/performance.md");
-const PLOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/pools.svg");
-const BEGIN: &str = "<!-- written by the bench `pools` from here -->\n";
-const END: &str = "<!-- to here -->";
-
 /// Puts the tables in their place on the page, and draws the plot.
 pub(crate) fn write(tables: &[Table], rounds: usize) -> io::Result<()> {
-    let page = fs::read_to_string(PAGE)?;
-    let missing = || io::Error::other(format!("{} is missing", BEGIN.trim()));
-    let start = page.find(BEGIN).ok_or_else(missing)? + BEGIN.len();
-    let end = start + page[start..].find(END).ok_or_else(missing)?;
     let mut text = format!(
-        "\nMedian [least to greatest] of {rounds} interleaved rounds. The ratio is that to the pool's time in \
-         the same round: above 1, the pool is quicker.\n\n![The pool beside the others](pools.svg)\n\n"
+        "Median [least to greatest] of {rounds} interleaved rounds. The ratio is that to the pool's time in \
+         the same round: above 1, the pool is quicker.\n\n![The pool beside the others](pools.svg)\n"
     );
     for table in tables {
-        text.push_str(&table.markdown());
-        text.push('\n');
+        let _ = write!(text, "\n{}", table.markdown());
     }
-    plot(tables, Path::new(PLOT)).map_err(io::Error::other)?;
-    fs::write(PAGE, format!("{}{text}{}", &page[..start], &page[end..]))
-}
-
-/// Bars, one group a workload, with a logarithmic scale.
-fn plot(tables: &[Table], path: &Path) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    const ROW: u32 = 17;
-    let width = 860;
-    let heights = tables.iter().map(|table| ROW * (table.rows.len() as u32 + 2));
-    let height = heights.sum::<u32>() + 30;
-    let mut svg = String::new();
-    {
-        let area = SVGBackend::with_string(&mut svg, (width, height)).into_drawing_area();
-        area.fill(&WHITE)?;
-        let label = |size: u32| ("sans-serif", size).into_font().color(&BLACK);
-        // From one nanosecond to a hundred thousand: some 90 pixels a decade, behind the names.
-        let x = |nanos: f64| 250 + (nanos.max(1.0).log10() * 105.0) as i32;
-        let mut y = 8;
-        for table in tables {
-            let title = format!("{} bytes: {}", table.bytes, table.workload.title());
-            area.draw(&Text::new(title, (8, y), label(14)))?;
-            y += ROW as i32 + 2;
-            for row in &table.rows {
-                let ours = row.name.starts_with("meltica");
-                let color = if ours { RGBColor(0, 92, 175) } else { RGBColor(168, 168, 168) };
-                let (nanos, least, greatest) = row.nanos;
-                let bar = [(x(1.0), y), (x(nanos), y + 11)];
-                area.draw(&Rectangle::new(bar, color.filled()))?;
-                area.draw(&PathElement::new([(x(least), y + 5), (x(greatest), y + 5)], BLACK))?;
-                area.draw(&Text::new(row.name, (18, y), label(11)))?;
-                let figure = format!("{nanos:.1} ns");
-                area.draw(&Text::new(figure, (x(greatest).max(x(nanos)) + 6, y), label(11)))?;
-                y += ROW as i32;
-            }
-            y += ROW as i32 - 2;
-        }
-        area.present()?;
-    }
-    fs::write(path, svg)?;
-    Ok(())
+    let group = |table: &Table| Group {
+        title: format!("{} bytes: {}", table.bytes, table.workload.title()),
+        bars: table.rows.iter().map(|row| Bar { name: row.name, nanos: row.nanos }).collect(),
+    };
+    let groups: Vec<_> = tables.iter().map(group).collect();
+    bars::draw(&groups, 1.0, &page::plot("pools.svg"))?;
+    page::write("pools", &text)
 }
