@@ -13,7 +13,8 @@
 //!
 //! `cargo bench -p meltica-benches --bench fan_out` prints the tables; `-- --write` puts them into
 //! `docs/performance.md`, with a plot. `-- --quick` takes three rounds in place of eleven. `-- saturation` takes that
-//! part only, `-- saturation 10` of it ten consumers only, `-- saturation --like=polls` contenders with that in their names.
+//! part only, `-- saturation 10` of it ten consumers only, `-- saturation --like=polls` contenders with that in their
+//! names.
 
 mod contenders;
 mod dispatcher;
@@ -54,10 +55,11 @@ impl Asked {
         if some.is_empty() { CONSUMERS.to_vec() } else { some }
     }
 
-    /// What is to be in contenders' names.
-    fn like(&self) -> Vec<String> {
-        let like = |argument: &String| Some(argument.strip_prefix("--like=")?.to_owned());
-        self.0.iter().filter_map(like).collect()
+    /// Whether a contender of this name is wanted: all are, unless parts of names are given.
+    fn wants(&self, name: &str) -> bool {
+        let mut like = self.0.iter().filter_map(|argument| argument.strip_prefix("--like="));
+        let is_any = like.clone().next().is_some();
+        !is_any || like.any(|part| name.contains(part))
     }
 }
 
@@ -71,13 +73,16 @@ fn main() -> ExitCode {
         text.push_str(&part);
     };
     if asked.part("unwell") {
-        tell(format!("### One of ten is unwell\n\n{}", unwell::markdown(&unwell::rows(rounds))));
+        tell(format!(
+            "### One of ten is unwell\n\n{}",
+            unwell::markdown(&unwell::rows(rounds, |name| asked.wants(name)))
+        ));
     }
     let mut groups = vec![];
     if asked.part("saturation") {
         for consumers in asked.consumers() {
-            let small = saturation::table::<16>(consumers, rounds, &asked.like());
-            let large = saturation::table::<96>(consumers, rounds, &asked.like());
+            let small = saturation::table::<16>(consumers, rounds, |name| asked.wants(name));
+            let large = saturation::table::<96>(consumers, rounds, |name| asked.wants(name));
             for table in [small, large] {
                 tell(table.markdown());
                 if consumers == 10 {

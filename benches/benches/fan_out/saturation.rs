@@ -22,12 +22,16 @@ pub(crate) struct Table {
     rows: Vec<(&'static str, Figures, f64)>,
 }
 
-/// Contenders of which the name has one of these parts; all, if there are none.
-pub(crate) fn table<const WORDS: usize>(consumers: usize, rounds: usize, like: &[String]) -> Table {
+/// Of the contenders that are wanted, by name.
+pub(crate) fn table<const WORDS: usize>(
+    consumers: usize,
+    rounds: usize,
+    is_wanted: impl Fn(&str) -> bool,
+) -> Table {
     let load = Load::of(consumers, EVENTS / (consumers as u64 + 4));
     let mut contenders = contenders::<WORDS>();
     contenders.retain(|row| row.with_many || consumers < MANY);
-    contenders.retain(|row| like.is_empty() || like.iter().any(|part| row.name.contains(part)));
+    contenders.retain(|row| is_wanted(row.name));
     let run = |contender: &Contender<WORDS>| {
         let round = (contender.round)(load);
         let all = consumers as u64 * (load.events * (load.events - 1) / 2);

@@ -83,13 +83,19 @@ pub(crate) struct Row {
 /// A peer, by name.
 type Peer = (&'static str, fn(Load) -> Round);
 
-pub(crate) fn rows(rounds: usize) -> Vec<Row> {
+/// Of the contenders that are wanted, by name.
+pub(crate) fn rows(rounds: usize, is_wanted: impl Fn(&str) -> bool) -> Vec<Row> {
     // Panics are caught, and of no interest.
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| ()));
     let mut rows = vec![];
     for (tenth, what) in [(Tenth::Sleeps, "one sleeps"), (Tenth::Panics, "one panics")] {
         for workers in [1, 2] {
+            let plural = if workers == 1 { "worker" } else { "workers" };
+            let name = format!("meltica-dispatcher, {workers} {plural}, {what}");
+            if !is_wanted(&name) {
+                continue;
+            }
             let (mut well, mut unwell, mut kept, mut missed) = (vec![], vec![], vec![], vec![]);
             dispatcher(workers, Tenth::Well);
             for _ in 0..rounds {
@@ -99,9 +105,8 @@ pub(crate) fn rows(rounds: usize) -> Vec<Row> {
                 kept.push(good.nanos / bad.nanos);
                 missed.push(bad.missed);
             }
-            let plural = if workers == 1 { "worker" } else { "workers" };
             rows.push(Row {
-                name: format!("meltica-dispatcher, {workers} {plural}, {what}"),
+                name,
                 well: spread(well),
                 unwell: spread(unwell),
                 kept: spread(kept),
@@ -117,7 +122,7 @@ pub(crate) fn rows(rounds: usize) -> Vec<Row> {
         ("bus, one sleeps", peers::bus::<16>),
         ("disruptor, one thread polls, one sleeps", peers::disruptor_polled::<16>),
     ];
-    for (name, round) in peers {
+    for (name, round) in peers.into_iter().filter(|(name, _)| is_wanted(name)) {
         let (mut well, mut unwell, mut kept) = (vec![], vec![], vec![]);
         for _ in 0..rounds.min(3) {
             let good = round(Load::of(CONSUMERS, EVENTS / 4)).pace.as_nanos() as f64;

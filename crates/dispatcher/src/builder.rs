@@ -83,15 +83,15 @@ impl<P: Protocol> Builder<P> {
     }
 
     /// How many conflatable, and how many sequential, messages may wait for a lane before its class
-    /// gives way; critical ones are not limited. By default 1,024.
+    /// gives way; critical ones are not limited. Those in the [ring](Self::ring_capacity) do not count. By default 1,024.
     pub fn lane_capacity(mut self, messages: usize) -> Self {
         self.lane_capacity = messages;
         self
     }
 
     /// How many messages the ring holds, rounded up to a power of two: consumers that are no further behind than
-    /// that read each message there. One that is leaves the ring, and what it has not read waits for it alone,
-    /// giving way beyond its capacity, until it has caught up. A message stays in the ring until another one takes
+    /// that read each message there. What one that is has not read waits for it alone, giving way beyond its capacity,
+    /// and comes first. A message stays in the ring until another one takes
     /// its place, or until [`poll`](Dispatcher::poll), so a pool must have as many more. By default half of
     /// `lane_capacity`, and no more than 1,024.
     pub fn ring_capacity(mut self, messages: usize) -> Self {

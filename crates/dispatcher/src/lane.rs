@@ -128,10 +128,25 @@ enum State {
     Closed,
 }
 
-/// What had to give way when a message was added.
+/// What had to give way when a message was added: is it to be dropped, and who watches what became of it?
 pub(crate) struct GivenWay<P: Protocol> {
     message: Option<P::Message>,
-    told: Option<(Watch, Outcome<P::Fault>)>,
+    watch: Watch,
+    /// In place of dropped.
+    is_folded: bool,
+}
+
+impl<P: Protocol> GivenWay<P> {
+    const NOTHING: Self = Self { message: None, watch: Watch::NOBODYS, is_folded: false };
+
+    fn dropped(message: Option<P::Message>, watch: Watch) -> Self {
+        Self { message, watch, is_folded: false }
+    }
+
+    /// Whether there is nothing to be done about it.
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.message.is_none() && !self.watch.is_watched()
+    }
 }
 
 impl<P: Protocol> Lane<P> {
@@ -223,14 +238,14 @@ impl<P: Protocol> Lane<P> {
         about: About<P::Key>,
     ) -> GivenWay<P> {
         let given_way = match queue.backlog.push(message, about) {
-            Pushed::Added => GivenWay { message: None, told: None },
+            Pushed::Added => GivenWay::NOTHING,
             Pushed::Folded { watch } => {
                 self.counts.folded.add(1);
-                GivenWay { message: None, told: Some((watch, Outcome::Conflated)) }
+                GivenWay { message: None, watch, is_folded: true }
             }
             Pushed::Dropped { displaced, watch } => {
                 self.counts.dropped.add(1);
-                GivenWay { message: Some(displaced), told: Some((watch, Outcome::Dropped)) }
+                GivenWay::dropped(Some(displaced), watch)
             }
         };
         self.watch_critical(queue);
@@ -256,8 +271,10 @@ impl<P: Protocol> Lane<P> {
 
     /// Drops what had to give way, and tells who watched it.
     pub(crate) fn tell(&self, given_way: GivenWay<P>) {
-        drop(given_way.message);
-        if let Some((watch, outcome)) = given_way.told {
+        let GivenWay { message, watch, is_folded } = given_way;
+        drop(message);
+        if watch.is_watched() {
+            let outcome = if is_folded { Outcome::Conflated } else { Outcome::Dropped };
             self.report(watch, outcome, None);
         }
     }
@@ -288,7 +305,7 @@ impl<P: Protocol> Lane<P> {
     pub(crate) fn lose(&self, queue: &mut Queue<P>, about: &About<P::Key>) -> GivenWay<P> {
         queue.backlog.miss(about.stream, about.missing);
         self.count_lost(about.class, about.stream);
-        GivenWay { message: None, told: Some((about.watch, Outcome::Dropped)) }
+        GivenWay::dropped(None, about.watch)
     }
 
     /// A message could not be had: counted, and the publisher hears of it.
@@ -377,10 +394,10 @@ impl<P: Protocol> Queue<P> {
         }
     }
 
-    /// Whether it can take from the ring what comes from now on, of which there may be as many as the ring holds, and has
-    /// room for all of it beside what waits.
-    pub(crate) fn may_enter(&self, ring: usize) -> bool {
-        let claimed = self.reader.as_ref().is_none_or(Reader::is_claimed);
-        self.state == State::Open && !self.paused && !claimed && self.backlog.has_room_for(ring)
+    /// Whether it can take from the ring what comes from now on, of which there may be as many as the ring holds. If it is
+    /// to be patient, only when there is room for all of it beside what waits.
+    pub(crate) fn may_enter(&self, ring: usize, is_patient: bool) -> bool {
+        let is_ready = self.state == State::Open && !self.paused && self.reader.is_some();
+        is_ready && (!is_patient || self.backlog.has_room_for(ring))
     }
 }

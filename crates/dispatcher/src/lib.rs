@@ -47,9 +47,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Messages lie in a ring, each once, where every consumer reads it in its own time; one that is so far behind
-//! that the publisher would have to wait for it leaves the ring, and has what it has not read beside it, giving
-//! way by class, until it has caught up. A consumer that only [reads](Subscription::borrowing) its messages needs
+//! Messages lie in a ring, each once, where every consumer reads it in its own time; what one has not read that is so far
+//! behind that the publisher would have to wait for it is put beside the ring, for it alone, where it gives way by class.
+//! A consumer that only [reads](Subscription::borrowing) its messages needs
 //! no duplicate of them. [`Builder::queues`] gives each consumer a queue in place of the ring: plainer, and what
 //! the ring is compared with.
 

@@ -1,9 +1,10 @@
 //! How a message gets to its lanes: once, by way of the ring, by a duplicate each to those that have left it, and at
 //! once to those that the publisher runs.
 //!
-//! A lane leaves the ring when it is so far behind that the publisher would have to wait for it: what it has unread
-//! goes into its backlog, where it gives way by class, and what is published from then on joins it there. Once its
-//! backlog has room for a whole ring it enters the ring again with the next message. Without a ring every lane has left it.
+//! A lane that is so far behind that the publisher would have to wait for it is spilled: what it has unread, and nobody
+//! else is at, goes into its backlog, where it gives way by class, and the lane goes on in the ring behind that. A lane
+//! that is paused leaves the ring, as does one that is far behind where lanes are stepped: what is published from then on
+//! joins what waits, until it enters again. Without a ring every lane has left it.
 
 use std::{
     sync::{
@@ -266,7 +267,8 @@ impl<P: Protocol> Multicast<P> {
             return false;
         }
         let mut queue = seat.lane.lock();
-        if queue.may_enter(writer.capacity() as usize) {
+        // Who has threads is soon at it. Where lanes are stepped, what gives way is not to depend on the ring.
+        if queue.may_enter(writer.capacity() as usize, !self.threaded) {
             if let Some(reader) = &mut queue.reader {
                 writer.enter(place, reader);
                 seat.in_ring = true;
@@ -357,28 +359,41 @@ impl<P: Protocol> Multicast<P> {
 
     /// Has a lane leave the ring, so that all that waits for it is in its backlog.
     pub(crate) fn leave(&mut self, index: usize) {
+        self.set_aside(index, None);
         let seat = &mut self.seats[index];
+        self.changes += u64::from(std::mem::take(&mut seat.in_ring));
+    }
+
+    /// Puts what a lane has unread into its backlog: what nobody else is at, and in any case what lies before a number; or
+    /// all of it, and then it is not in the ring any more.
+    fn set_aside(&mut self, index: usize, limit: Option<u64>) {
+        let seat = &self.seats[index];
         let (true, Some(writer), Some(place)) = (seat.in_ring, &mut self.writer, seat.place) else {
             return;
         };
-        seat.in_ring = false;
-        self.changes += 1;
         let (lane, sinks, given_way) = (&*seat.lane, &self.sinks, &mut self.given_way);
         let mut held = lane.lock();
         let queue = &mut *held;
         let Some(mut reader) = queue.reader.take() else { return };
-        writer.take_over(place, &mut reader, |taken| {
+        let set_aside = |taken: Taken<'_, Packet<P>>| {
             let (about, message) = match taken {
                 Taken::Own(packet) => (packet.about(), Some(packet.delivery.message)),
                 Taken::Shared(packet) => {
                     (packet.about(), sinks.duplicate(&packet.delivery.message, packet.class))
                 }
             };
-            given_way.push(match message {
+            let gives_way = match message {
                 Some(message) => lane.add(queue, message, about),
                 None => lane.lose(queue, &about),
-            });
-        });
+            };
+            if !gives_way.is_nothing() {
+                given_way.push(gives_way);
+            }
+        };
+        match limit {
+            Some(limit) => writer.spill(place, &mut reader, limit, set_aside),
+            None => writer.take_over(place, &mut reader, set_aside),
+        }
         queue.reader = Some(reader);
         drop(held);
         self.has_pushed = true;

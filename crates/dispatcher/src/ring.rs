@@ -10,8 +10,8 @@
 //!             put                address, publish             claim              release
 //!   vacant ─────────▶ written ─────────────────▶ unread ─────────────▶ claimed ──────────▶ passed
 //!     ▲                                            │                      │
-//!     │                                            │ take over, skip      │ the lane left the ring:
-//!     │                                            ▼                      ▼ pinned
+//!     │                                            │ take over, spill,    │ the lane left the ring,
+//!     │                                            ▼ skip                 ▼ or was spilled: pinned
 //!     └──────────────── reclaim ◀─────────────── passed ◀────────────────┘
 //! ```
 //!
@@ -31,8 +31,9 @@
 //!    `&mut Reader`, with Release, after the last look at what lies before; the writer loads it with Acquire
 //!    before it touches what lies before. So nobody is at a message before `done`, and the lane that is
 //!    furthest behind says how far the writer may reclaim.
-//! 3. When the writer takes over a lane of which a claim is out, what that claim has is *pinned*: it is not
-//!    passed until `done` has reached the claim's end. The writer does not wait for that. It puts a spare cell
+//! 3. When the writer takes over a lane of which a claim is out, wholly or in part, what that claim has is *pinned*: it
+//!    is not passed until `done` has reached the claim's end. The lane may be in the ring meanwhile, again or still; then
+//!    it has passed all but that up to the `floor` that the writer remembers, whatever `done` says. The writer does not wait for that. It puts a spare cell
 //!    into the slot in place of the pinned one, which nobody reads by its slot any more: the claim has its
 //!    address, and every other lane has passed it.
 //! 4. Cells are freed with the ring alone, and every reader, claim and writer keeps the ring.
@@ -364,13 +365,17 @@ struct Track {
     teller: usize,
     /// Up to where it had passed, when that was last looked at.
     seen: u64,
+    /// It has passed what lies before, but for what is pinned: where it entered, or was last spilled up to.
+    floor: u64,
+    /// Up to where what it had claimed was pinned, the last time.
+    pinned: u64,
 }
 
 impl Track {
     /// Where it is, if it is behind what was addressed to it.
     fn behind(&mut self, addressed: u64) -> Option<u64> {
         if self.in_ring && self.seen < addressed {
-            self.seen = self.post.done();
+            self.seen = self.post.done().max(self.floor);
         }
         (self.in_ring && self.seen < addressed).then_some(self.seen)
     }
@@ -633,7 +638,7 @@ impl<T> Writer<T> {
             self.tellers.push(Teller::new(post.bank()));
             self.tellers.len() - 1
         });
-        let track = Some(Track { post, in_ring: false, teller, seen: 0 });
+        let track = Some(Track { post, in_ring: false, teller, seen: 0, floor: 0, pinned: 0 });
         match self.tracks.iter().position(Option::is_none) {
             Some(free) => {
                 self.tracks[free] = track;
@@ -648,19 +653,19 @@ impl<T> Writer<T> {
         }
     }
 
-    /// Has a lane be in the ring, from the next message on.
+    /// Has a lane be in the ring, from the next message on. What it has claimed from before stays claimed.
     ///
     /// # Panics
     ///
-    /// If it is in the ring, or a claim is out, or the lane is another one.
+    /// If it is in the ring, or the lane is another one.
     pub(crate) fn enter(&mut self, place: Place, reader: &mut Reader<T>) {
         let next = self.next;
         self.changes += 1;
         let track = self.track(place);
         assert!(Arc::ptr_eq(&track.post, &reader.post), "a lane's own halves");
-        assert!(!track.in_ring && !reader.claimed, "a lane out of the ring, and without a claim");
+        assert!(!track.in_ring, "a lane out of the ring");
         track.in_ring = true;
-        track.seen = next;
+        (track.seen, track.floor) = (next, next);
         reader.leave_behind(next);
     }
 
@@ -674,29 +679,77 @@ impl<T> Writer<T> {
         &mut self,
         place: Place,
         reader: &mut Reader<T>,
-        mut take: impl FnMut(Taken<'_, T>),
+        take: impl FnMut(Taken<'_, T>),
     ) {
+        let Some(others) = self.others(place, reader) else { return };
+        let end = reader.post.upto();
+        self.take_unread(place, reader, end, others, take);
+        reader.leave_behind(OUT);
+        self.track(place).in_ring = false;
+        self.changes += 1;
+    }
+
+    /// Takes over what a lane has unread and nobody else is at, and at least what lies before a number. The lane stays in
+    /// the ring, and goes on behind that. What it has claimed stays claimed.
+    ///
+    /// # Panics
+    ///
+    /// If the lane is another one.
+    pub(crate) fn spill(
+        &mut self,
+        place: Place,
+        reader: &mut Reader<T>,
+        least: u64,
+        take: impl FnMut(Taken<'_, T>),
+    ) {
+        let Some(others) = self.others(place, reader) else { return };
+        // What it has claimed is to hold nobody up either.
+        let end = others.max(least).min(reader.post.upto()).max(reader.next);
+        self.take_unread(place, reader, end, others, take);
+        reader.leave_behind(end);
+        let track = self.track(place);
+        track.floor = end;
+        track.seen = track.seen.max(end);
+    }
+
+    /// The first number that any other lane in the ring is at, or what lies after all. What was addressed to this one is
+    /// told. `None` if it is not in the ring itself.
+    fn others(&mut self, place: Place, reader: &Reader<T>) -> Option<u64> {
         let track = self.track(place);
         assert!(Arc::ptr_eq(&track.post, &reader.post), "a lane's own halves");
         if !std::mem::take(&mut track.in_ring) {
-            return;
+            return None;
         }
-        let (post, teller) = (Arc::clone(&track.post), track.teller);
-        self.changes += 1;
+        let teller = track.teller;
         self.tellers[teller].publish();
-        // Without this one, which is not in the ring any more.
-        let others = self.last();
-        let upto = post.upto();
-        post.each(reader.next, upto, |number| {
+        let others = self.last().unwrap_or(self.next);
+        self.track(place).in_ring = true;
+        Some(others)
+    }
+
+    /// Takes out what a lane has unread before a number, and pins what it has claimed.
+    fn take_unread(
+        &mut self,
+        place: Place,
+        reader: &mut Reader<T>,
+        end: u64,
+        others: u64,
+        mut take: impl FnMut(Taken<'_, T>),
+    ) {
+        let post = Arc::clone(&reader.post);
+        post.each(reader.next, post.upto(), |number| {
+            if number >= end {
+                return false;
+            }
             reader.told += 1;
             // SAFETY: nobody writes to a slot but the writer.
             let held = self.ring.slot(number).with(|slot| unsafe { *slot });
             // SAFETY: cells live as long as the ring.
             let cell = unsafe { &*held.cell() };
-            let is_passed = others.is_none_or(|others| number < others);
+            let is_passed = number < others;
             if held.is_sole() || (is_passed && !is_pinned(&self.pins, number)) {
                 // SAFETY: this lane has it unread, and is borrowed; the others never had it, or those in the ring have
-                // passed it, and those that left do not have it claimed.
+                // passed it, and those that left or were spilled do not have it claimed.
                 let message = cell.0.with_mut(|message| unsafe { (*message).take() });
                 message.into_iter().for_each(|message| take(Taken::Own(message)));
             } else {
@@ -710,17 +763,18 @@ impl<T> Writer<T> {
             }
             true
         });
-        if reader.claimed {
+        let (done, until) = (post.done(), reader.next);
+        // What is claimed since before it entered is pinned already.
+        if reader.claimed && done >= self.track(place).pinned {
             let mut numbers =
                 self.unpinned.pop().unwrap_or_else(|| Vec::with_capacity(MOST_CLAIMED));
-            let until = reader.next;
-            post.each(post.done(), until, |number| {
+            post.each(done, until, |number| {
                 numbers.push(number);
                 true
             });
+            self.track(place).pinned = until;
             self.pins.push(Pin { post, numbers, until });
         }
-        reader.leave_behind(OUT);
     }
 
     /// Forgets a lane; what it has unread is [taken over](Self::take_over).

@@ -21,6 +21,8 @@ pub(crate) struct Probe {
 }
 
 impl Watch {
+    pub(crate) const NOBODYS: Self = Self { join: None, probe: None };
+
     pub(crate) fn joined(join: Option<u64>) -> Self {
         Self { join, probe: None }
     }

@@ -120,13 +120,14 @@ impl<P: Protocol> Multicast<P> {
         }
     }
 
-    /// Has every lane leave the ring that is before a number.
+    /// Has every lane that is before a number go on from there, or leave the ring where lanes are stepped: what it has
+    /// unread waits for it beside the ring.
     fn leave_behind(&mut self, limit: u64) {
         for index in 0..self.seats.len() {
             let Some(writer) = &mut self.writer else { return };
             let seat = &self.seats[index];
             if seat.behind(writer).is_some_and(|behind| behind < limit) {
-                self.leave(index);
+                if self.threaded { self.set_aside(index, Some(limit)) } else { self.leave(index) }
             }
         }
     }

@@ -2,6 +2,12 @@
 //!
 //! Sixteen lanes make a *bank*. Four messages have their bits in one word of it, one for each lane, so that a message
 //! for all sixteen is told by one store, and a lane that is for few of many passes four of them with one load.
+//!
+//! Words are used again, two laps later. A lane for which there is something is no further behind than a lap, so what it
+//! reads is not written meanwhile. But one for which there was nothing for long may look at a word by an `upto` of
+//! before, while the writer puts into its place what is two laps further. So the writer tells that it is that far
+//! before it stores the word, with Release; and the lane, which reads words with Acquire, asks how far it is told after it
+//! has found something: further than such a word could be asked for, and it is another one's.
 
 use std::sync::{Arc, Mutex};
 
@@ -157,11 +163,19 @@ impl Post {
     pub(super) fn each(&self, from: u64, upto: u64, mut visit: impl FnMut(u64) -> bool) -> u64 {
         let bank = &*self.seat.bank;
         let mine = FIRST << self.seat.lane;
+        let mut is_sure = false;
         let mut from = from.max(upto.saturating_sub(bank.lap() * SPAN));
         while from < upto {
             let word = from / SPAN;
             let mut bits =
-                bank.word(word).load(Relaxed) & mine & (u64::MAX << (from % SPAN * LANES));
+                bank.word(word).load(Acquire) & mine & (u64::MAX << (from % SPAN * LANES));
+            if bits != 0 && !is_sure {
+                // With something to read it stays that near, and what comes after is this lane's too.
+                is_sure = self.upto() < (word + bank.lap() + 1) * SPAN;
+                if !is_sure {
+                    bits = 0;
+                }
+            }
             while bits != 0 {
                 let number = word * SPAN + u64::from(bits.trailing_zeros()) / LANES;
                 if number >= upto || !visit(number) {
@@ -189,13 +203,15 @@ pub(super) struct Teller {
     bits: u64,
     /// After the last message addressed.
     upto: u64,
+    /// What lies before is told.
+    told: u64,
     /// There are messages that have not been told.
     is_fresh: bool,
 }
 
 impl Teller {
     pub(super) fn new(bank: &Arc<Bank>) -> Self {
-        Self { bank: Arc::clone(bank), word: 0, bits: 0, upto: 0, is_fresh: false }
+        Self { bank: Arc::clone(bank), word: 0, bits: 0, upto: 0, told: 0, is_fresh: false }
     }
 
     pub(super) fn is_of(&self, bank: &Arc<Bank>) -> bool {
@@ -216,20 +232,30 @@ impl Teller {
 
     #[inline]
     fn begin(&mut self, word: u64) {
-        self.bank.word(self.word).store(self.bits, Relaxed);
+        self.bank.word(self.word).store(self.bits, Release);
         // What lies between has nothing for anybody, but may say what it had some laps ago.
         for skipped in (self.word + 1).max(word.saturating_sub(self.bank.lap()))..word {
-            self.bank.word(skipped).store(0, Relaxed);
+            self.bank.word(skipped).store(0, Release);
         }
         (self.word, self.bits) = (word, 0);
+        if self.told + self.bank.lap() * SPAN < (word + 1) * SPAN {
+            // Too far for words of before to stay where they are.
+            self.tell(word * SPAN);
+        }
+    }
+
+    #[inline]
+    fn tell(&mut self, upto: u64) {
+        self.told = upto;
+        // Release: cells, slots and words were written before.
+        self.bank.upto.0.store(upto, Release);
     }
 
     /// Tells what has not been told.
     #[inline]
     pub(super) fn publish(&mut self) {
         self.is_fresh = false;
-        self.bank.word(self.word).store(self.bits, Relaxed);
-        // Release: cells, slots and words were written before.
-        self.bank.upto.0.store(self.upto, Release);
+        self.bank.word(self.word).store(self.bits, Release);
+        self.tell(self.upto);
     }
 }

@@ -208,7 +208,7 @@ fn a_lane_closes_from_another_thread_while_messages_are_put() {
 }
 
 #[test]
-fn a_lane_comes_back_to_the_ring_after_its_claim() {
+fn a_lane_comes_back_to_the_ring_with_its_claim_out() {
     loom::model(|| {
         let mut writer = Ring::with_writer(2);
         let (reader, claim, place) = lane(&mut writer);
@@ -221,21 +221,58 @@ fn a_lane_comes_back_to_the_ring_after_its_claim() {
                 Taken::Shared(_) => None,
             });
         });
-        let is_free = {
-            let mut reader = reader.lock().unwrap();
-            let is_free = !reader.is_claimed();
-            if is_free {
-                writer.enter(place, &mut reader);
-            }
-            is_free
-        };
-        let places: &[_] = if is_free { &[place] } else { &[] };
-        put(&mut writer, 1..3, places);
+        writer.enter(place, &mut reader.lock().unwrap());
+        let put = put(&mut writer, 1..4, &[place]);
+        assert!(put >= 2, "what is claimed does not hold the writer up");
         let (mut seen, mut claim) = worker.join().unwrap();
         seen.extend(rest(&reader, &mut claim));
         seen.extend(left);
         seen.sort_unstable();
-        assert_eq!(seen, if is_free { vec![0, 1, 2] } else { vec![0] });
+        assert_eq!(seen, (0..=put).collect::<Vec<_>>());
         writer.look(drop);
+    });
+}
+
+#[test]
+fn a_lane_is_spilled_while_it_reads_and_goes_on_in_the_ring() {
+    loom::model(|| {
+        let mut writer = Ring::with_writer(2);
+        let (reader, claim, place) = lane(&mut writer);
+        put(&mut writer, 0..2, &[place]);
+        let worker = start(&reader, claim, 2, 1);
+        let mut seen = vec![];
+        for first in [2, 4] {
+            writer.spill(place, &mut reader.lock().unwrap(), 0, |message| match message {
+                Taken::Own(Number(number)) => seen.push(number),
+                Taken::Shared(_) => panic!("there is nobody else"),
+            });
+            // Whatever it has claimed.
+            assert_eq!(put(&mut writer, first..first + 2, &[place]), 2);
+        }
+        let (read, mut claim) = worker.join().unwrap();
+        seen.extend(read);
+        seen.extend(rest(&reader, &mut claim));
+        seen.sort_unstable();
+        assert_eq!(seen, [0, 1, 2, 3, 4, 5]);
+        writer.look(drop);
+    });
+}
+
+#[test]
+fn a_lane_that_had_nothing_for_long_reads_no_other_lap() {
+    loom::model(|| {
+        let mut writer = Ring::with_writer(1);
+        let (reader, claim, place) = lane(&mut writer);
+        let (other, mut other_claim, other_place) = lane(&mut writer);
+        // Told to the bank, so that this one looks for messages before it, of which it has none.
+        put(&mut writer, 0..1, &[other_place]);
+        assert_eq!(rest(&other, &mut other_claim), [0]);
+        put(&mut writer, 1..32, &[]);
+        let worker = start(&reader, claim, 1, 1);
+        // Its word takes the place of that of the first.
+        put(&mut writer, 32..33, &[place]);
+        let (mut seen, mut claim) = worker.join().unwrap();
+        seen.extend(rest(&reader, &mut claim));
+        assert_eq!(seen, [32]);
     });
 }

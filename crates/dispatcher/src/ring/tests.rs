@@ -39,6 +39,11 @@ enum Step {
     TakeOver {
         lane: usize,
     },
+    /// At least so many.
+    Spill {
+        lane: usize,
+        least: u64,
+    },
     Skip {
         lane: usize,
     },
@@ -59,11 +64,26 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         5 => lane.clone().prop_map(|lane| Step::Release { lane }),
         3 => lane.clone().prop_map(|lane| Step::Enter { lane }),
         2 => lane.clone().prop_map(|lane| Step::TakeOver { lane }),
+        3 => (lane.clone(), 0..4u64).prop_map(|(lane, least)| Step::Spill { lane, least }),
         1 => lane.clone().prop_map(|lane| Step::Skip { lane }),
         1 => lane.prop_map(|lane| Step::Replace { lane }),
         1 => Just(Step::Reclaim),
     ];
     prop::collection::vec(step, 1..400)
+}
+
+/// What is addressed is unread when it is told.
+fn tell(
+    lanes: &mut [Lane],
+    unpublished: &mut Vec<(usize, u64)>,
+    is_told: impl Fn(&Lane, u64) -> bool,
+) {
+    unpublished.retain(|(lane, number)| {
+        let lane = &mut lanes[*lane];
+        let is_told = is_told(lane, *number);
+        lane.unread.extend(is_told.then_some(*number));
+        !is_told
+    });
 }
 
 /// What lanes see of a ring is what queues of their own would give them, and nothing is lost or kept.
@@ -100,13 +120,14 @@ fn behaves(capacity: usize, steps: Vec<Step>) -> Result<(), TestCaseError> {
                     drop(writer.put((number, Arc::clone(&alive)), alone, &address));
                     unpublished.extend(to.into_iter().map(|lane| (lane, number)));
                     number += 1;
+                    // Where there was nothing for a bank for long, what is addressed is told before it is published.
+                    let is_told = |lane: &Lane, number| number < lane.reader.post().upto();
+                    tell(&mut lanes, &mut unpublished, is_told);
                 }
             }
             Step::Publish => {
                 writer.publish();
-                for (lane, number) in unpublished.drain(..) {
-                    lanes[lane].unread.push_back(number);
-                }
+                tell(&mut lanes, &mut unpublished, |_, _| true);
             }
             Step::Claim { lane, most } => {
                 let lane = &mut lanes[lane];
@@ -140,21 +161,18 @@ fn behaves(capacity: usize, steps: Vec<Step>) -> Result<(), TestCaseError> {
             }
             Step::Enter { lane } => {
                 let lane = &mut lanes[lane];
-                if !lane.in_ring && !lane.reader.is_claimed() {
+                if !lane.in_ring {
                     writer.enter(lane.place, &mut lane.reader);
                     lane.in_ring = true;
                 }
             }
-            Step::TakeOver { lane } | Step::Replace { lane } => {
-                // What was addressed to it is told, and with that what was to others of its bank.
+            Step::TakeOver { lane } | Step::Replace { lane } | Step::Spill { lane, .. } => {
                 let in_ring = lanes[lane].in_ring;
-                let bank = Arc::clone(lanes[lane].reader.post().bank());
-                for (of, number) in std::mem::take(&mut unpublished) {
-                    if in_ring && Arc::ptr_eq(lanes[of].reader.post().bank(), &bank) {
-                        lanes[of].unread.push_back(number);
-                    } else {
-                        unpublished.push((of, number));
-                    }
+                if in_ring {
+                    // What was addressed to it is told, and with that what was to others of its bank.
+                    let bank = Arc::clone(lanes[lane].reader.post().bank());
+                    let is_told = |lane: &Lane, _| Arc::ptr_eq(lane.reader.post().bank(), &bank);
+                    tell(&mut lanes, &mut unpublished, is_told);
                 }
                 let lane = &mut lanes[lane];
                 let mut seen = vec![];
@@ -164,6 +182,16 @@ fn behaves(capacity: usize, steps: Vec<Step>) -> Result<(), TestCaseError> {
                         Taken::Shared((number, _)) => *number,
                     });
                 };
+                if let Step::Spill { least, .. } = step {
+                    let least = lane.unread.front().map_or(0, |first| first + least);
+                    writer.spill(lane.place, &mut lane.reader, least, taken);
+                    let spilled: Vec<_> = lane.unread.drain(..seen.len()).collect();
+                    prop_assert_eq!(&seen, &spilled);
+                    prop_assert!(
+                        lane.unread.front().is_none_or(|first| !in_ring || *first >= least)
+                    );
+                    continue;
+                }
                 if matches!(step, Step::TakeOver { .. }) || lane.reader.is_claimed() {
                     writer.take_over(lane.place, &mut lane.reader, taken);
                 } else {
