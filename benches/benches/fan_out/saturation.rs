@@ -10,7 +10,7 @@ use meltica_benches::{
 
 use crate::contenders::{Contender, Load, Payload, contenders};
 
-/// Messages of a round, fewer where there are many consumers.
+/// Deliveries of a round, about; fewer messages where there are more consumers, and fewer of all where threads are many.
 const EVENTS: u64 = 6_000_000;
 
 /// From how many consumers on only those are asked who need no thread for each.
@@ -28,7 +28,8 @@ pub(crate) fn table<const WORDS: usize>(
     rounds: usize,
     is_wanted: impl Fn(&str) -> bool,
 ) -> Table {
-    let load = Load::of(consumers, EVENTS / (consumers as u64 + 4));
+    let load =
+        Load::of(consumers, EVENTS / (consumers as u64 + 4) / if consumers > 20 { 3 } else { 1 });
     let mut contenders = contenders::<WORDS>();
     contenders.retain(|row| row.with_many || consumers < MANY);
     contenders.retain(|row| is_wanted(row.name));
