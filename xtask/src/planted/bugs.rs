@@ -67,12 +67,13 @@ pub(crate) const BUGS: &[Bug] = &[
         name: "displaced-leaks",
         what: "a trade that has to go does not go home",
         file: "crates/dispatcher/src/lane.rs",
-        right: "        drop(given_way.message);\n",
+        right: "        drop(message);\n        if watch.is_watched() {",
         wrong: "        if PLANTED {
-            std::mem::forget(given_way.message);
+            std::mem::forget(message);
         } else {
-            drop(given_way.message);
-        }\n",
+            drop(message);
+        }
+        if watch.is_watched() {",
     },
     Bug {
         name: "flip-stamps-late",
@@ -294,8 +295,8 @@ pub(crate) const BUGS: &[Bug] = &[
         name: "enters-without-room",
         what: "a lane enters the ring while its backlog is full, and so holds more than it may",
         file: "crates/dispatcher/src/lane.rs",
-        right: "!self.paused && !claimed && self.backlog.has_room_for(ring)",
-        wrong: "!self.paused && !claimed && (self.backlog.has_room_for(ring) || PLANTED)",
+        right: "is_ready && (!is_patient || self.backlog.has_room_for(ring))",
+        wrong: "is_ready && (!is_patient || self.backlog.has_room_for(ring) || PLANTED)",
     },
     Bug {
         name: "leaves-the-ring-without",
