@@ -66,7 +66,10 @@ impl Asked {
 fn main() -> ExitCode {
     let asked = Asked(std::env::args().skip(1).collect());
     let rounds = if asked.has("--quick") { 3 } else { 11 };
-    let mut text = format!("Median [least to greatest] of {rounds} interleaved rounds.\n");
+    let mut text = format!(
+        "Median [least to greatest] of {rounds} interleaved rounds.\n\n\
+         ![The dispatcher beside the others, at ten consumers](fan-out.svg)\n"
+    );
     let mut tell = |part: String| {
         println!("{part}");
         text.push('\n');

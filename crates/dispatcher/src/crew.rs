@@ -190,7 +190,7 @@ impl Crew {
 
     /// Nothing more will come: the workers end when they have run through what there is.
     pub(crate) fn drain(&self) {
-        self.is_draining.store(true, Relaxed);
+        self.is_draining.store(true, Release);
         fence(SeqCst);
         self.wake_all();
     }
@@ -304,6 +304,8 @@ fn serve<P: Protocol>(crew: &Crew, shared: &Arc<Shared<P>>, status: &Status, nam
     let (mut idle, mut first, mut visit) = (0_u32, 0, 0);
     loop {
         let lanes = Arc::clone(&topology.load().lanes);
+        // Before it looks: what was published before that is seen.
+        let is_last = crew.is_draining.load(Acquire);
         let mut ran = false;
         let mut at = clock::now();
         let begun = at;
@@ -337,7 +339,7 @@ fn serve<P: Protocol>(crew: &Crew, shared: &Arc<Shared<P>>, status: &Status, nam
             }
             continue;
         }
-        if crew.is_draining.load(Relaxed) || shared.cancel.is_cancelled() {
+        if is_last || shared.cancel.is_cancelled() {
             crew.awake.fetch_sub(1, Relaxed);
             return;
         }
