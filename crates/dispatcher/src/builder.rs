@@ -227,7 +227,7 @@ impl<P: Protocol> Builder<P> {
         let crew = (writer.is_some() && self.workers != Some(0)).then(|| {
             // One core is the publisher's.
             let cores = || thread::available_parallelism().map_or(1, |cores| cores.get() - 1);
-            Arc::new(Crew::new(self.workers.unwrap_or_else(cores).max(1), self.when_idle))
+            Arc::new(Crew::new(self.workers.unwrap_or_else(cores).max(1)))
         });
         let topology = Topology { version: 1, flips: 0, lanes: Arc::new([]) };
         let sinks = Sinks {

@@ -51,7 +51,6 @@ const YIELDS: u32 = 64;
 pub(crate) struct Crew {
     /// How many workers for all there should be.
     pub(crate) size: usize,
-    when_idle: WhenIdle,
     /// How many of them are awake, or about to be.
     awake: AtomicUsize,
     bench: Mutex<Bench>,
@@ -118,10 +117,9 @@ struct Status {
 const WRITTEN_OFF: u64 = 1 << 63;
 
 impl Crew {
-    pub(crate) fn new(size: usize, when_idle: WhenIdle) -> Self {
+    pub(crate) fn new(size: usize) -> Self {
         Self {
             size,
-            when_idle,
             awake: AtomicUsize::new(0),
             bench: Mutex::default(),
             wake: Condvar::new(),
@@ -344,8 +342,8 @@ fn serve<P: Protocol>(crew: &Crew, shared: &Arc<Shared<P>>, status: &Status, nam
             return;
         }
         idle = idle.wrapping_add(1);
-        if crew.when_idle != WhenIdle::Sleep {
-            crew.when_idle.pause();
+        if shared.when_idle != WhenIdle::Sleep {
+            shared.when_idle.pause();
         } else if idle < SPINS {
             std::hint::spin_loop();
         } else if idle < SPINS + YIELDS {
