@@ -16,23 +16,14 @@ pub fn tell() {
     }
 }
 
-/// Begins to count what any thread allocates.
-pub fn begin() {
-    ALLOCATIONS.store(0, Relaxed);
-    COUNTS.store(true, Relaxed);
-}
-
-/// Ends it. Answers how many allocations there were.
-pub fn end() -> u64 {
-    COUNTS.store(false, Relaxed);
-    ALLOCATIONS.load(Relaxed)
-}
-
 /// Runs something, and says how often any thread allocated meanwhile.
 pub fn allocations<R>(run: impl FnOnce() -> R) -> (R, u64) {
-    begin();
+    COUNTS.store(true, Relaxed);
+    let before = ALLOCATIONS.load(Relaxed);
     let result = run();
-    (result, end())
+    let after = ALLOCATIONS.load(Relaxed);
+    COUNTS.store(false, Relaxed);
+    (result, after - before)
 }
 
 /// An allocator, with a look at a flag before each allocation. To be the global one of a bench.

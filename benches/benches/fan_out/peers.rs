@@ -126,18 +126,26 @@ fn one_by_one(mut poll: impl FnMut() -> Polled) -> Polled {
     Polled::Messages(sum)
 }
 
-pub(crate) fn crossbeam_polled<const WORDS: usize>(load: Load) -> Round {
+/// One thread polls channels. It answers the sum of what `read` answers of each message.
+pub(crate) fn poll_channels<T: Send + 'static>(
+    receivers: Vec<crossbeam_channel::Receiver<T>>,
+    read: impl Fn(T) -> u64 + Send + 'static,
+) -> thread::JoinHandle<u64> {
     use crossbeam_channel::TryRecvError::Empty;
-    let channels = (0..load.consumers).map(|_| crossbeam_channel::bounded(CAPACITY));
-    let (senders, receivers): (Vec<_>, Vec<_>) = channels.unzip();
-    let poll = |_, receiver: &mut crossbeam_channel::Receiver<Arc<Payload<WORDS>>>| {
+    let poll = move |_, receiver: &mut crossbeam_channel::Receiver<T>| {
         one_by_one(|| match receiver.try_recv() {
-            Ok(message) => Polled::Messages(message.read()),
+            Ok(message) => Polled::Messages(read(message)),
             Err(Empty) => Polled::Nothing,
             Err(_) => Polled::End,
         })
     };
-    let thread = poller(receivers.into_iter().enumerate().collect(), poll);
+    poller(receivers.into_iter().enumerate().collect(), poll)
+}
+
+pub(crate) fn crossbeam_polled<const WORDS: usize>(load: Load) -> Round {
+    let channels = (0..load.consumers).map(|_| crossbeam_channel::bounded(CAPACITY));
+    let (senders, receivers): (Vec<_>, Vec<_>) = channels.unzip();
+    let thread = poll_channels(receivers, |message: Arc<Payload<WORDS>>| message.read());
     let mut clock = Clock::start(load);
     for number in 0..load.events {
         clock.tick(number);

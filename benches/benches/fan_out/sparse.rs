@@ -10,7 +10,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crossbeam_channel::TryRecvError;
 use meltica_benches::{Figures, interleaved};
 use meltica_dispatcher::{Class, Delivery, Protocol, Route, Subscription, WhenFull};
 use meltica_recycler::Lease;
@@ -18,6 +17,7 @@ use meltica_recycler::Lease;
 use crate::{
     contenders::{CAPACITY, Payload},
     dispatcher::{builder, lease, pool},
+    peers::poll_channels,
 };
 
 /// Consumers of a message.
@@ -86,35 +86,11 @@ fn channels(consumers: usize) -> u64 {
     let groups = consumers / EACH;
     let channels = (0..groups * EACH).map(|_| crossbeam_channel::bounded(CAPACITY));
     let (senders, receivers): (Vec<_>, Vec<_>) = channels.unzip();
-    let thread = thread::spawn(move || {
-        let mut seen = 0;
-        loop {
-            let (mut idle, mut over) = (true, true);
-            for receiver in &receivers {
-                loop {
-                    match receiver.try_recv() {
-                        Ok(message) => {
-                            let message: Arc<Payload<16>> = message;
-                            std::hint::black_box(message.read());
-                            (idle, over) = (false, false);
-                            seen += 1;
-                        }
-                        Err(TryRecvError::Empty) => {
-                            over = false;
-                            break;
-                        }
-                        Err(TryRecvError::Disconnected) => break,
-                    }
-                }
-            }
-            if over {
-                return seen;
-            }
-            if idle {
-                thread::yield_now();
-            }
-        }
-    });
+    let read = |message: Arc<Payload<16>>| {
+        std::hint::black_box(message.read());
+        1
+    };
+    let thread = poll_channels(receivers, read);
     for number in 0..EVENTS {
         let word = word(number, groups as u64);
         let first = (word >> 32) as usize * EACH;
