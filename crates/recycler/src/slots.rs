@@ -74,19 +74,20 @@ const HEAP: u32 = u32::MAX;
 const POISON: [u8; 8] = 0xDEAD_BEEF_DEAD_BEEFu64.to_be_bytes();
 
 /// A slot has its cache lines to itself, so that neighbours in use by two threads do not meet.
-#[repr(align(64))]
+#[repr(C, align(128))]
 struct Slot<T> {
+    cell: UnsafeCell<Contents<T>>,
     word: AtomicU64,
     /// Where it is one of the slots, or where a heap object's pool is.
     room: *const Room<T>,
-    /// Its place among the slots, or `HEAP`.
-    index: u32,
     /// What the ledger calls the present lease, if it was recorded; zero if not. A hint for whoever lists
     /// what is out: what it says counts only if the generation is right.
     record: Record,
-    cell: UnsafeCell<Contents<T>>,
+    /// Its place among the slots, or `HEAP`.
+    index: u32,
 }
 
+#[repr(C)]
 struct Contents<T> {
     /// Initialised exactly when `aside` is empty.
     value: MaybeUninit<T>,
