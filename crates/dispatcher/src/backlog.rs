@@ -182,12 +182,11 @@ impl<P: Protocol> Backlog<P> {
 
     /// What the next message of some streams is to tell, where it does not come by way of this backlog. To be
     /// asked when nothing waits.
-    pub(crate) fn take_tales(&mut self) -> Vec<(P::Key, Skipped)> {
+    pub(crate) fn take_tales(&mut self, tales: &mut Vec<(P::Key, Skipped)>) {
         self.sealed.clear();
-        if self.missed.is_empty() && self.displaced.is_empty() {
-            return vec![];
+        if !(self.missed.is_empty() && self.displaced.is_empty()) {
+            tales.extend(self.missed.drain().chain(self.displaced.drain()));
         }
-        self.missed.drain().chain(self.displaced.drain()).collect()
     }
 
     /// The next message, unless none waits.

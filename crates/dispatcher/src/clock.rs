@@ -1,7 +1,11 @@
 //! The only clock of this crate: for waits that end, and for how long a joined consumer took.
 //! Everything that decides about messages takes its time as an argument.
 
-use std::time::{Duration, Instant};
+use std::{
+    num::NonZeroU64,
+    sync::LazyLock,
+    time::{Duration, Instant},
+};
 
 pub(crate) fn now() -> Instant {
     Instant::now()
@@ -11,4 +15,25 @@ pub(crate) fn now() -> Instant {
 pub(crate) fn after(limit: Duration) -> Instant {
     let now = now();
     now.checked_add(limit).unwrap_or_else(|| now + Duration::from_secs(365 * 24 * 3600))
+}
+
+/// What moments are counted from: a day before the first one that was asked for.
+static BEGINNING: LazyLock<Instant> = LazyLock::new(|| {
+    let now = now();
+    now.checked_sub(Duration::from_secs(24 * 3600)).unwrap_or(now)
+});
+
+/// A time in one word: nanoseconds since the beginning, and one more. What lies before the beginning is that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Moment(NonZeroU64);
+
+impl Moment {
+    pub(crate) fn of(time: Instant) -> Self {
+        let nanos = time.saturating_duration_since(*BEGINNING).as_nanos();
+        Self(NonZeroU64::MIN.saturating_add(u64::try_from(nanos).unwrap_or(u64::MAX)))
+    }
+
+    pub(crate) fn instant(self) -> Instant {
+        *BEGINNING + Duration::from_nanos(self.0.get() - 1)
+    }
 }

@@ -15,7 +15,7 @@ use crate::{
     fan_outs::nanos,
     handler::{Handler, Packet, Runner},
     holes::Holes,
-    lane::Lane,
+    lane::{Claimed, Lane},
     ring::Claim,
     sync::lock,
     watch::Watch,
@@ -66,14 +66,14 @@ impl<P: Protocol> Lane<P> {
     /// from the backlog. Critical messages are claimed alone, so none of them is ever left.
     pub(crate) fn deliver_claimed(
         &self,
-        claim: &mut Claim<Packet<P>>,
-        tales: Vec<(P::Key, Skipped)>,
+        claimed: &mut Claimed<P>,
         worker: &Arc<str>,
         cancel: &Cancel,
     ) {
+        let Claimed { claim, tales } = claimed;
         let mut runner = lock(&self.runner);
         let runner = runner.as_mut().expect("whoever claims sees to the runner afterwards");
-        tales.into_iter().for_each(|(stream, skipped)| runner.tell(stream, skipped));
+        tales.drain(..).for_each(|(stream, skipped)| runner.tell(stream, skipped));
         let _inside = Inside::enter();
         while !claim.is_empty() {
             if claim.read(|packet| self.deliver_plain(runner, packet, worker)) {
@@ -369,11 +369,11 @@ impl<P: Protocol> Lane<P> {
 
     /// Notes how long it took. For whoever runs the lane.
     fn time(&self, watch: Watch, outcome: &Outcome<P::Fault>, ran: Option<(Instant, Instant)>) {
-        let (Some(times), Some(probe), Some((started, ended))) = (&self.times, watch.probe, ran)
+        let (Some(times), Some(published), Some((started, ended))) = (&self.times, watch.published(), ran)
         else {
             return;
         };
-        let waited = nanos(started.saturating_duration_since(probe.at));
+        let waited = nanos(started.saturating_duration_since(published));
         times.waited_ns.record(waited);
         self.sinks.fan_outs.reach_ns.record(waited);
         if matches!(outcome, Outcome::Handled | Outcome::Failed(_)) {
@@ -390,7 +390,7 @@ impl<P: Protocol> Lane<P> {
         outcome: Outcome<P::Fault>,
         ran: Option<(Instant, Instant)>,
     ) {
-        if let Some(place) = watch.probe.and_then(|probe| probe.fan_out) {
+        if let Some(place) = watch.fan_out() {
             self.sinks.fan_outs.report(place, ran);
         }
         let unheard = match watch.join {

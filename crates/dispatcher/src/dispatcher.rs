@@ -1,5 +1,6 @@
 use std::{
     fmt,
+    num::NonZeroU32,
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
@@ -23,7 +24,7 @@ use crate::{
     state::CurrentState,
     sync::lock,
     topology::{Routed, Topology},
-    watch::{Probe, Sampler, Watch},
+    watch::{Sampler, Watch},
     worker::{Inside, Worker},
 };
 
@@ -327,7 +328,7 @@ impl<P: Protocol> Dispatcher<P> {
         self.stop(limit)
     }
 
-    fn take(&mut self, message: P::Message, now: Instant, join: Option<u64>) -> Published {
+    fn take(&mut self, message: P::Message, now: Instant, join: Option<NonZeroU32>) -> Published {
         let published = self.accept(message, now, join);
         self.lanes.flush();
         self.count_order();
@@ -335,7 +336,7 @@ impl<P: Protocol> Dispatcher<P> {
     }
 
     /// Takes a message in, and routes what may pass. Nobody is shown it yet.
-    fn accept(&mut self, message: P::Message, now: Instant, join: Option<u64>) -> Published {
+    fn accept(&mut self, message: P::Message, now: Instant, join: Option<NonZeroU32>) -> Published {
         self.shared.counts.published.add(1);
         self.now = Some(now);
         self.refresh();
@@ -360,7 +361,7 @@ impl<P: Protocol> Dispatcher<P> {
 
     /// Routes what the sequencer let pass. Of these, one may be `of_interest`, by its place, with the
     /// dispatch that waits for it; answers how many lanes that one went to.
-    fn route_ready(&mut self, of_interest: Option<(usize, Option<u64>)>) -> usize {
+    fn route_ready(&mut self, of_interest: Option<(usize, Option<NonZeroU32>)>) -> usize {
         let mut lanes_of_interest = 0;
         let mut place = 0;
         while let Some((message, missing)) = self.ready.pop_front() {
@@ -379,7 +380,7 @@ impl<P: Protocol> Dispatcher<P> {
 
     /// Stamps a message and hands it out by the same snapshot, on this thread: they cannot
     /// disagree. So many of its stream before it never came.
-    fn route(&mut self, mut message: P::Message, missing: u64, join: Option<u64>) -> usize {
+    fn route(&mut self, mut message: P::Message, missing: u64, join: Option<NonZeroU32>) -> usize {
         let topology = &self.topology;
         P::stamp(&mut message, topology.version);
         let key = P::key(&message);
@@ -410,9 +411,9 @@ impl<P: Protocol> Dispatcher<P> {
         }
         let mut about = About { class, stream, missing, watch: Watch::joined(join) };
         if self.sampler.chooses() && !lanes.is_empty() {
-            about.watch.probe = self
-                .now
-                .map(|at| Probe { at, fan_out: self.shared.sinks.fan_outs.begin(at, lanes.len()) });
+            if let Some(now) = self.now {
+                about.watch.measure(now, self.shared.sinks.fan_outs.begin(now, lanes.len()));
+            }
         }
         let counts = &self.shared.counts;
         counts.routed.add(u64::from(!lanes.is_empty()));

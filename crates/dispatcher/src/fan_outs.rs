@@ -58,14 +58,14 @@ impl FanOuts {
 
     /// Begins one to so many lanes, each of which will report. `None` if there is no place. For the
     /// publisher.
-    pub(crate) fn begin(&self, published: Instant, lanes: usize) -> Option<u32> {
+    pub(crate) fn begin(&self, published: Instant, lanes: usize) -> Option<u16> {
         for _ in 0..TRIES {
             let next = self.next.fetch_add(1, Relaxed) % self.places.len().max(1);
             let mut place = lock(self.places.get(next)?);
             if place.left == 0 {
                 let (left, published) = (lanes as u32, Some(published));
                 *place = Place { left, published, ..Place::default() };
-                return Some(next as u32);
+                return Some(next as u16);
             }
         }
         None
@@ -73,7 +73,7 @@ impl FanOuts {
 
     /// A lane is done with it: it ran from one moment to another, or, if the message did not come to
     /// its turn there, not at all.
-    pub(crate) fn report(&self, place: u32, ran: Option<(Instant, Instant)>) {
+    pub(crate) fn report(&self, place: u16, ran: Option<(Instant, Instant)>) {
         let mut place = lock(&self.places[place as usize]);
         place.left = place.left.saturating_sub(1);
         match ran {

@@ -138,10 +138,13 @@ pub(crate) struct Packet<P: Protocol> {
 }
 
 impl<P: Protocol> Packet<P> {
+    #[inline]
     pub(crate) fn new(message: P::Message, about: &About<P::Key>) -> Self {
-        let About { class, stream, missing, watch } = *about;
+        let About { class, stream, missing, ref watch } = *about;
         let skipped = Skipped { missing, ..Skipped::default() };
         let (is_watched, delivery) = (watch.is_watched(), Delivery { message, skipped });
+        // Almost nothing is watched, and what is known need not be copied.
+        let watch = if is_watched { *watch } else { Watch::NOBODYS };
         Self { class, is_watched, stream, delivery, watch }
     }
 

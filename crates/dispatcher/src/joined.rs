@@ -1,4 +1,5 @@
 use std::{
+    num::NonZeroU32,
     sync::{Condvar, Mutex},
     time::Instant,
 };
@@ -16,32 +17,34 @@ pub(crate) struct Joined<F> {
 }
 
 struct State<F> {
-    /// The dispatch that is waited for; zero when none is.
-    current: u64,
-    last: u64,
+    /// The dispatch that is waited for, if one is.
+    current: Option<NonZeroU32>,
+    /// The number of the last one. After four billion of them it begins again: nobody reports that late.
+    last: u32,
     reports: Vec<LaneReport<F>>,
 }
 
 impl<F> Joined<F> {
     pub(crate) fn new() -> Self {
-        let state = State { current: 0, last: 0, reports: vec![] };
+        let state = State { current: None, last: 0, reports: vec![] };
         Self { state: Mutex::new(state), told: Condvar::new() }
     }
 
     /// Begins a dispatch.
-    pub(crate) fn begin(&self) -> u64 {
+    pub(crate) fn begin(&self) -> NonZeroU32 {
         let mut state = lock(&self.state);
-        state.last += 1;
-        state.current = state.last;
+        let number = NonZeroU32::new(state.last.wrapping_add(1)).unwrap_or(NonZeroU32::MIN);
+        state.last = number.get();
+        state.current = Some(number);
         // Left by a dispatch that unwound, if there are any.
         state.reports.clear();
-        state.current
+        number
     }
 
     /// Hands a consumer's report to the dispatch that waits for it, or back if none does.
-    pub(crate) fn report(&self, dispatch: u64, report: LaneReport<F>) -> Result<(), LaneReport<F>> {
+    pub(crate) fn report(&self, dispatch: NonZeroU32, report: LaneReport<F>) -> Result<(), LaneReport<F>> {
         let mut state = lock(&self.state);
-        if state.current != dispatch {
+        if state.current != Some(dispatch) {
             return Err(report);
         }
         state.reports.push(report);
@@ -87,7 +90,7 @@ impl<F> Joined<F> {
     /// Ends the dispatch: later reports are refused.
     pub(crate) fn end(&self) -> Vec<LaneReport<F>> {
         let mut state = lock(&self.state);
-        state.current = 0;
+        state.current = None;
         std::mem::take(&mut state.reports)
     }
 }

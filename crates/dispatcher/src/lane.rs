@@ -15,7 +15,7 @@ mod visit;
 use self::close::Gone;
 pub(crate) use self::{
     inline::Inline,
-    visit::{Next, Visited},
+    visit::{Claimed, Next, Visited},
 };
 
 use crate::{
@@ -24,7 +24,7 @@ use crate::{
     crew::Crew,
     handler::{Handler, Packet, Runner},
     holes::Holes,
-    ring::{Claim, Post, Reader, Ring},
+    ring::{Post, Reader, Ring},
     shared::{Shared, Sinks},
     stats::LaneCounts,
     sync::lock,
@@ -107,7 +107,7 @@ pub(crate) struct Queue<P: Protocol> {
     /// Where there is a ring.
     pub(crate) reader: Option<Reader<Packet<P>>>,
     /// Unless whoever runs the lane has it.
-    claim: Option<Box<Claim<Packet<P>>>>,
+    claim: Option<Box<Claimed<P>>>,
     state: State,
     /// The handler is not to run, for now.
     paused: bool,
@@ -162,7 +162,7 @@ impl<P: Protocol> Lane<P> {
         let post = reader.as_ref().map(|reader| Arc::clone(reader.post()));
         let queue = Queue {
             backlog: Backlog::new(capacity),
-            claim: reader.as_ref().map(|reader| Box::new(Claim::new(reader))),
+            claim: reader.as_ref().map(|reader| Box::new(Claimed::new(reader))),
             reader,
             state: State::Open,
             paused: false,
@@ -280,7 +280,7 @@ impl<P: Protocol> Lane<P> {
     }
 
     fn hint(&self, queue: &Queue<P>) {
-        let claimed = queue.claim.as_ref().map_or(0, |claim| claim.len());
+        let claimed = queue.claim.as_ref().map_or(0, |claimed| claimed.claim.len());
         self.depth.store(queue.backlog.len() + claimed, Relaxed);
     }
 
@@ -357,7 +357,7 @@ impl<P: Protocol> Lane<P> {
     pub(crate) fn stats(&self) -> LaneStats {
         let (depth, told, critical_peak, paused) = {
             let queue = lock(&self.queue);
-            let claimed = queue.claim.as_ref().map_or(0, |claim| claim.len());
+            let claimed = queue.claim.as_ref().map_or(0, |claimed| claimed.claim.len());
             let unread = queue.reader.as_ref().map_or(0, Reader::len);
             let told = queue.reader.as_ref().map_or(0, Reader::told);
             (claimed + queue.backlog.len() + unread, told, queue.critical_peak, queue.paused)

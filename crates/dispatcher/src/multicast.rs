@@ -231,7 +231,7 @@ impl<P: Protocol> Multicast<P> {
         }
         if let Some(writer) = &mut self.writer {
             let alone = about.class == Class::Critical;
-            drop(writer.put(Packet::new(message, about), alone, &audience.address));
+            drop(writer.put(alone, &audience.address, || Packet::new(message, about)));
         }
     }
 

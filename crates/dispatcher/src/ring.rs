@@ -131,6 +131,7 @@ impl<T> Ring<T> {
             next: 0,
             tail: 0,
             gate: 0,
+            gating: 0,
             tracks: vec![],
             addressed: vec![],
             tellers: vec![],
@@ -155,7 +156,7 @@ impl<T> Ring<T> {
     /// [enter](Writer::enter).
     pub(crate) fn seat(self: &Arc<Self>) -> Reader<T> {
         let post = Arc::new(self.seats.take(self.capacity()));
-        Reader { ring: Arc::clone(self), post, next: OUT, claimed: false, told: 0 }
+        Reader { ring: Arc::clone(self), post, next: OUT, seen: 0, is_known: false, claimed: false, told: 0 }
     }
 }
 
@@ -171,6 +172,11 @@ pub(crate) struct Reader<T> {
     post: Arc<Post>,
     /// What lies before is not unread; `OUT` while the lane is not in the ring.
     next: u64,
+    /// What lies before was told when that was last looked at: the writer is at it with every message, so it is left to
+    /// the writer as long as there is enough to read.
+    seen: u64,
+    /// The message `next` is the lane's, and unread.
+    is_known: bool,
     /// A claim is out.
     claimed: bool,
     /// How many messages before `next` were for the lane.
@@ -210,30 +216,46 @@ impl<T> Reader<T> {
     #[inline]
     pub(crate) fn claim(&mut self, most: usize, claim: &mut Claim<T>) -> bool {
         assert!(!self.claimed && ptr::eq(&*claim.post, &*self.post), "one claim at a time");
-        let (slots, upto) = (&*self.ring.slots, self.post.upto());
+        let slots = &*self.ring.slots;
         let (held, mask) = (&mut claim.held, slots.len() - 1);
         let (mut len, mut most) = (0, most.clamp(1, MOST_CLAIMED));
-        let next = self.post.each(self.next, upto, |number| {
-            // SAFETY: it is unread, so the writer is not at its slot; its store of slot and cell came before
-            // that of `upto`.
-            let next = slots[number as usize & mask].with(|slot| unsafe { *slot });
-            if len >= most || (next.is_alone() && len > 0) {
-                return false;
+        let (mut next, mut is_known) = (self.next, self.is_known);
+        loop {
+            if !is_known {
+                self.seen = self.post.upto();
             }
-            held[len % MOST_CLAIMED] = next;
-            len += 1;
-            if next.is_alone() {
-                most = len;
+            // What is claimed stays unread, for the writer, until it is released.
+            let is_sure = is_known || len > 0;
+            next = self.post.each_from(next, is_sure, self.seen, |number| {
+                // SAFETY: it is unread, so the writer is not at its slot; its store of slot and cell came before
+                // that of `upto`.
+                let next = slots[number as usize & mask].with(|slot| unsafe { *slot });
+                if len >= most || (next.is_alone() && len > 0) {
+                    return false;
+                }
+                held[len % MOST_CLAIMED] = next;
+                len += 1;
+                if next.is_alone() {
+                    most = len;
+                }
+                true
+            });
+            let has_more = next < self.seen;
+            // All that was told by then is read: there may be more by now.
+            let looks_again = is_known && !has_more && len < most;
+            is_known = has_more;
+            if !looks_again {
+                break;
             }
-            true
-        });
+        }
+        self.is_known = is_known;
         claim.len = len;
         self.claimed = len > 0;
         self.told += len as u64;
         if self.next != OUT {
             self.next = next;
         }
-        self.post.hint(self.next);
+        self.post.hint(self.next, self.is_known);
         self.claimed
     }
 
@@ -269,7 +291,8 @@ impl<T> Reader<T> {
     /// Nothing before this is unread.
     fn leave_behind(&mut self, next: u64) {
         self.next = next;
-        self.post.hint(next);
+        self.is_known = false;
+        self.post.hint(next, false);
         if !self.claimed {
             self.post.pass(next);
         }
@@ -425,6 +448,8 @@ pub(crate) struct Writer<T> {
     tail: u64,
     /// What lies before may be.
     gate: u64,
+    /// The lane that was last when that was found out.
+    gating: usize,
     tracks: Vec<Option<Track>>,
     /// By lane, what lies after the last message addressed to it.
     addressed: Vec<u64>,
@@ -475,10 +500,21 @@ impl<T> Writer<T> {
 
     /// The first number that any lane in the ring is at; `None` if all have passed everything.
     fn last(&mut self) -> Option<u64> {
-        let lanes = self.tracks.iter_mut().zip(&self.addressed);
-        let behind =
-            |(track, addressed): (&mut Option<Track>, &u64)| track.as_mut()?.behind(*addressed);
-        lanes.filter_map(behind).min()
+        let lanes = self.tracks.iter_mut().zip(&self.addressed).enumerate();
+        let behind = |(index, (track, addressed)): (_, (&mut Option<Track>, &u64))| {
+            Some((track.as_mut()?.behind(*addressed)?, index))
+        };
+        let (last, gating) = lanes.filter_map(behind).min()?;
+        self.gating = gating;
+        Some(last)
+    }
+
+    /// Whether the lane that was last is still before a number. For who waits: to look at all lanes each time would take
+    /// their lines away from those who write them.
+    pub(crate) fn is_held_up(&mut self, number: u64) -> bool {
+        let addressed = self.addressed[self.gating];
+        let track = self.tracks[self.gating].as_mut();
+        track.and_then(|track| track.behind(addressed)).is_some_and(|behind| behind < number)
     }
 
     /// The first number that any lane in the ring may still be at, as of the last [look](Self::look).
@@ -520,11 +556,19 @@ impl<T> Writer<T> {
     /// Puts a message in for these lanes, to be claimed alone or not. Gives out what it displaces. They see it when
     /// it is [published](Self::publish).
     ///
+    /// It is made in its cell. Made elsewhere, and moved, its words would be read back in larger pieces than they were
+    /// written in; processors then wait until all that was written before is in the cache, other threads' lines too.
+    ///
     /// # Panics
     ///
     /// If there is no [room](Self::has_room), or a lane has entered or left it since the address was written.
     #[inline]
-    pub(crate) fn put(&mut self, message: T, alone: bool, address: &Address) -> Option<T> {
+    pub(crate) fn put(
+        &mut self,
+        alone: bool,
+        address: &Address,
+        make: impl FnOnce() -> T,
+    ) -> Option<T> {
         assert!(address.changes == self.changes, "an address that is current");
         let is_full = self.next - self.tail >= self.capacity();
         let displaced = if is_full { self.reclaim_one() } else { None };
@@ -535,8 +579,9 @@ impl<T> Writer<T> {
             *held = held.with(alone, address.places.len() == 1);
             // SAFETY: cells live as long as the ring.
             let cell = unsafe { &*held.cell() };
-            // SAFETY: it is in this slot and vacant, so as above.
-            cell.0.with_mut(|cell| unsafe { *cell = Some(message) });
+            // SAFETY: it is in this slot and vacant, so as above, and nothing is there to be dropped. If `make` panics it
+            // stays vacant, and the number is the next message's.
+            cell.0.with_mut(|cell| unsafe { cell.write(Some(make())) });
         });
         for (index, lanes) in &address.banks {
             if self.tellers[*index].address(self.next, *lanes) {

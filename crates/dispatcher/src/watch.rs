@@ -1,35 +1,49 @@
 //! Who wants to know what becomes of a message at its lanes: a dispatch that waits for it, or the
 //! statistics, which measure a sample.
 
-use std::time::Instant;
+use std::{num::NonZeroU32, time::Instant};
 
-/// What a message carries to a lane for those who want to know.
+use crate::clock::Moment;
+
+/// What a message carries to a lane for those who want to know. Two words: it lies on the cache line that every lane
+/// reads.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Watch {
+    /// When it was published, if it is of the sample.
+    published: Option<Moment>,
     /// The joined dispatch that waits for it.
-    pub(crate) join: Option<u64>,
-    pub(crate) probe: Option<Probe>,
-}
-
-/// A message of the sample.
-#[derive(Clone, Copy)]
-pub(crate) struct Probe {
-    /// When it was published.
-    pub(crate) at: Instant,
-    /// Its place among the fan-outs in progress, if there was one.
-    pub(crate) fan_out: Option<u32>,
+    pub(crate) join: Option<NonZeroU32>,
+    /// Its place among the fan-outs in progress, and one more; zero if it has none.
+    place: u16,
 }
 
 impl Watch {
-    pub(crate) const NOBODYS: Self = Self { join: None, probe: None };
+    pub(crate) const NOBODYS: Self = Self { published: None, join: None, place: 0 };
 
-    pub(crate) fn joined(join: Option<u64>) -> Self {
-        Self { join, probe: None }
+    pub(crate) fn joined(join: Option<NonZeroU32>) -> Self {
+        Self { join, ..Self::NOBODYS }
+    }
+
+    /// It is of the sample, was published at this time, and has this place among the fan-outs in progress, or none.
+    pub(crate) fn measure(&mut self, published: Instant, place: Option<u16>) {
+        self.published = Some(Moment::of(published));
+        self.place = place.map_or(0, |place| place + 1);
+    }
+
+    /// When it was published, if it is of the sample.
+    pub(crate) fn published(&self) -> Option<Instant> {
+        self.published.map(Moment::instant)
+    }
+
+    /// Its place among the fan-outs in progress, if it has one.
+    pub(crate) fn fan_out(&self) -> Option<u16> {
+        self.place.checked_sub(1)
     }
 
     /// Whether anybody wants to know.
+    #[inline]
     pub(crate) fn is_watched(&self) -> bool {
-        self.join.is_some() || self.probe.is_some()
+        self.join.is_some() || self.published.is_some()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::{Lane, Queue, State};
+use super::{Claimed, Lane, Queue, State};
 use crate::{
     Class, DeathCause, Outcome, Protocol, backlog::Entry, contain::contain, handler::Packet,
     sync::lock, watch::Watch,
@@ -58,7 +58,7 @@ impl<P: Protocol> Lane<P> {
 
     /// What is left of the claim, unless whoever runs the lane has it.
     pub(super) fn take_claimed(&self, queue: &mut Queue<P>, gone: &mut Gone<P>) {
-        if let Some(claim) = &mut queue.claim {
+        if let Some(Claimed { claim, .. }) = queue.claim.as_deref_mut() {
             while !claim.is_empty() {
                 claim.read(|packet| gone.add(packet));
                 claim.advance();

@@ -60,12 +60,13 @@ impl<P: Protocol> Lane<P> {
         while queue.state == State::Open && !queue.paused && !cancel.is_cancelled() {
             if let Some(job) = self.job(&mut queue, MOST_CLAIMED) {
                 drop(queue);
-                let claim = self.perform(job, worker, cancel);
+                let claimed = self.perform(job, worker, cancel);
                 queue = lock(&self.queue);
-                self.give_back(&mut queue, claim);
+                self.give_back(&mut queue, claimed);
                 continue;
             }
-            let tales = queue.backlog.take_tales();
+            let mut tales = vec![];
+            queue.backlog.take_tales(&mut tales);
             drop(queue);
             let runner = lock(&self.runner).take();
             let mut runner = runner.expect("a lane that is open has a handler");

@@ -19,7 +19,7 @@ use crate::{
     clock,
     crew::OwnThreads,
     handler::Packet,
-    ring::{Claim, MOST_CLAIMED},
+    ring::{Claim, MOST_CLAIMED, Reader},
     sync::{lock, wait},
 };
 
@@ -54,8 +54,23 @@ const LOOKS: u32 = 256;
 pub(crate) enum Job<P: Protocol> {
     /// One message, from the backlog.
     Entry(Entry<P>),
-    /// Messages in the ring, and what the next of some streams are to tell.
-    Claim(Box<Claim<Packet<P>>>, Vec<(P::Key, Skipped)>),
+    /// Messages in the ring.
+    Claim(Box<Claimed<P>>),
+}
+
+/// What a lane has claimed in the ring. It is handed about in its box: what comes back in memory, from a call that has
+/// just written it, is waited for.
+pub(crate) struct Claimed<P: Protocol> {
+    pub(crate) claim: Claim<Packet<P>>,
+    /// What the next of some streams are to tell.
+    pub(crate) tales: Vec<(P::Key, Skipped)>,
+}
+
+impl<P: Protocol> Claimed<P> {
+    /// Of this lane, with nothing in it.
+    pub(super) fn new(reader: &Reader<Packet<P>>) -> Self {
+        Self { claim: Claim::new(reader), tales: vec![] }
+    }
 }
 
 impl<P: Protocol> Lane<P> {
@@ -223,27 +238,27 @@ impl<P: Protocol> Lane<P> {
 
     /// What comes next, if anything does. For who runs the lane, or is about to.
     pub(super) fn job(&self, queue: &mut Queue<P>, most: usize) -> Option<Job<P>> {
-        if queue.claim.as_ref().is_some_and(|claim| !claim.is_empty()) {
-            let claim = queue.claim.take()?;
+        if queue.claim.as_ref().is_some_and(|claimed| !claimed.claim.is_empty()) {
+            let claimed = queue.claim.take()?;
             self.hint(queue);
-            return Some(Job::Claim(claim, vec![]));
+            return Some(Job::Claim(claimed));
         }
         if let Some(entry) = queue.backlog.pop() {
             self.hint(queue);
             return Some(Job::Entry(entry));
         }
-        let (reader, claim) = (queue.reader.as_mut()?, queue.claim.as_mut()?);
-        if !reader.claim(most, claim) {
+        let (reader, claimed) = (queue.reader.as_mut()?, queue.claim.as_mut()?);
+        if !reader.claim(most, &mut claimed.claim) {
             return None;
         }
-        let tales = queue.backlog.take_tales();
-        Some(Job::Claim(queue.claim.take()?, tales))
+        queue.backlog.take_tales(&mut claimed.tales);
+        queue.claim.take().map(Job::Claim)
     }
 
     /// Runs what was given: the handler runs here and now, isolated. Then the lane may be run by others.
     pub(crate) fn run(&self, job: Job<P>, worker: &Arc<str>, cancel: &Cancel) {
-        let claim = self.perform(job, worker, cancel);
-        self.finish(claim);
+        let claimed = self.perform(job, worker, cancel);
+        self.finish(claimed);
     }
 
     /// Delivers what was given. What is left of a claim is to be [given back](Self::give_back).
@@ -252,34 +267,34 @@ impl<P: Protocol> Lane<P> {
         job: Job<P>,
         worker: &Arc<str>,
         cancel: &Cancel,
-    ) -> Option<Box<Claim<Packet<P>>>> {
+    ) -> Option<Box<Claimed<P>>> {
         match job {
             Job::Entry(entry) => {
                 self.deliver(entry, worker);
                 None
             }
-            Job::Claim(mut claim, tales) => {
-                self.deliver_claimed(&mut claim, tales, worker, cancel);
-                Some(claim)
+            Job::Claim(mut claimed) => {
+                self.deliver_claimed(&mut claimed, worker, cancel);
+                Some(claimed)
             }
         }
     }
 
     /// Puts a claim where whoever runs the lane next finds it, or releases it.
-    pub(super) fn give_back(&self, queue: &mut Queue<P>, claim: Option<Box<Claim<Packet<P>>>>) {
-        if let Some(claim) = claim {
-            queue.claim = Some(claim);
+    pub(super) fn give_back(&self, queue: &mut Queue<P>, claimed: Option<Box<Claimed<P>>>) {
+        if claimed.is_some() {
+            queue.claim = claimed;
             self.release(queue);
             self.hint(queue);
         }
     }
 
     /// Nobody runs the lane any more.
-    pub(super) fn finish(&self, claim: Option<Box<Claim<Packet<P>>>>) {
+    pub(super) fn finish(&self, claimed: Option<Box<Claimed<P>>>) {
         let mut queue = lock(&self.queue);
         queue.running = false;
         self.runs.store(false, Relaxed);
-        self.give_back(&mut queue, claim);
+        self.give_back(&mut queue, claimed);
         if queue.state != State::Closed {
             drop(queue);
             // Its own thread may have found another one here, and sleep over what is left.
@@ -296,7 +311,8 @@ impl<P: Protocol> Lane<P> {
 
     /// Gives the claim back, if nothing is left of it.
     pub(super) fn release(&self, queue: &mut Queue<P>) {
-        if let (Some(reader), Some(claim)) = (&mut queue.reader, &mut queue.claim) {
+        if let (Some(reader), Some(claimed)) = (&mut queue.reader, &mut queue.claim) {
+            let claim = &mut claimed.claim;
             if claim.is_empty() && reader.is_claimed() {
                 reader.release(claim);
             }

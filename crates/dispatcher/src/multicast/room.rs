@@ -27,6 +27,17 @@ pub enum WhenFull {
     Wait(Duration),
 }
 
+/// Spins, and after a while gives the core away. Answers how often that was done.
+fn pause(spins: u32) -> u32 {
+    let spins = spins.wrapping_add(1);
+    if spins < SPINS {
+        std::hint::spin_loop();
+    } else {
+        std::thread::yield_now();
+    }
+    spins
+}
+
 impl<P: Protocol> Seat<P> {
     /// The first number that the lane may still be at, if it is in the ring and at any.
     fn behind(&self, writer: &mut Writer<Packet<P>>) -> Option<u64> {
@@ -53,12 +64,17 @@ impl<P: Protocol> Multicast<P> {
                 self.leave_paused();
             }
             let Some(writer) = &mut self.writer else { return };
-            writer.look(drop_contained);
-            // More than a bit, so that this is not for every message.
             let (next, capacity) = (writer.next(), writer.capacity());
-            let slowest = writer.slowest();
             let quarter = (capacity / 4).max(1);
-            if next - slowest <= capacity - quarter {
+            // More than a bit, so that this is not for every message.
+            let wanted = (next + quarter).saturating_sub(capacity);
+            if spins % SPINS != 0 && writer.is_held_up(wanted) {
+                spins = pause(spins);
+                continue;
+            }
+            writer.look(drop_contained);
+            let slowest = writer.slowest();
+            if slowest >= wanted {
                 return;
             }
             let limit = if !self.threaded {
@@ -77,14 +93,7 @@ impl<P: Protocol> Multicast<P> {
             };
             match limit {
                 Some(limit) => self.leave_behind(limit),
-                None => {
-                    spins = spins.wrapping_add(1);
-                    if spins < SPINS {
-                        std::hint::spin_loop();
-                    } else {
-                        std::thread::yield_now();
-                    }
-                }
+                None => spins = pause(spins),
             }
         }
     }

@@ -77,8 +77,8 @@ impl Seats {
         }
         let seat = free.pop().expect("there is a bank more");
         drop(free);
-        let mine = Mine { done: AtomicU64::new(OUT), next: AtomicU64::new(OUT) };
-        Post { seat, mine, seats: self.clone() }
+        let (done, next) = (Apart(AtomicU64::new(OUT)), Apart(AtomicU64::new(OUT << 1)));
+        Post { seat, done, next, seats: self.clone() }
     }
 }
 
@@ -94,17 +94,13 @@ pub(super) const OUT: u64 = u64::MAX;
 /// A lane's place: what it and the writer tell one another.
 pub(crate) struct Post {
     seat: Seat,
-    mine: Mine,
+    /// What lies before is passed: written by the lane, and read by the writer.
+    done: Apart,
+    /// Twice the number before which nothing is unread, and one more if that one is known to be: a hint for whoever does
+    /// not hold the lane's lock. The writer has no business there.
+    next: Apart,
     /// Where the seat goes when the lane has gone.
     seats: Seats,
-}
-
-/// Written by the lane.
-#[repr(align(128))]
-struct Mine {
-    done: AtomicU64,
-    /// Nothing before is unread: a hint for whoever does not hold the lane's lock.
-    next: AtomicU64,
 }
 
 impl Post {
@@ -126,32 +122,37 @@ impl Post {
     /// What lies before is passed, and was read before.
     #[inline]
     pub(super) fn done(&self) -> u64 {
-        self.mine.done.load(Acquire)
+        self.done.0.load(Acquire)
     }
 
     /// What lies before is passed. What was read of it was read before.
     #[inline]
     pub(super) fn pass(&self, number: u64) {
-        self.mine.done.store(number, Release);
+        self.done.0.store(number, Release);
     }
 
-    /// Nothing before is unread.
+    /// Nothing before is unread; this one is, if that is known.
     #[inline]
-    pub(super) fn hint(&self, next: u64) {
-        self.mine.next.store(next, Relaxed);
+    pub(super) fn hint(&self, next: u64, is_known: bool) {
+        self.next.0.store(next << 1 | u64::from(is_known), Relaxed);
     }
 
     /// Whether something may be unread: a hint, that sees what was published before.
     #[inline]
     pub(crate) fn has_unread(&self) -> bool {
-        let (next, upto) = (self.mine.next.load(Relaxed), self.upto());
+        let hint = self.next.0.load(Relaxed);
+        if hint & 1 == 1 {
+            return true;
+        }
+        let (next, upto) = (hint >> 1, self.upto());
         if next >= upto {
             return false;
         }
-        // What is told is told: if there is nothing for this lane, there will not be.
-        let first = self.each(next, upto, |_| false);
+        // What is told is told: if there is nothing for this lane, there will not be. A word of another lap may say that
+        // there is; who claims finds out.
+        let first = self.each_from(next, true, upto, |_| false);
         if first == upto {
-            self.hint(upto);
+            self.hint(upto, false);
         }
         first < upto
     }
@@ -160,10 +161,22 @@ impl Post {
     /// until `visit` answers false. Answers where it ended: at the number that was not wanted any more, or where it
     /// was to end. Of what lies more than a lap back there is nothing.
     #[inline]
-    pub(super) fn each(&self, from: u64, upto: u64, mut visit: impl FnMut(u64) -> bool) -> u64 {
+    pub(super) fn each(&self, from: u64, upto: u64, visit: impl FnMut(u64) -> bool) -> u64 {
+        self.each_from(from, false, upto, visit)
+    }
+
+    /// As [`each`](Self::each), where it may be sure that the lane has something unread from there on or claimed before,
+    /// so that no word is another lap's.
+    #[inline]
+    pub(super) fn each_from(
+        &self,
+        from: u64,
+        mut is_sure: bool,
+        upto: u64,
+        mut visit: impl FnMut(u64) -> bool,
+    ) -> u64 {
         let bank = &*self.seat.bank;
         let mine = FIRST << self.seat.lane;
-        let mut is_sure = false;
         let mut from = from.max(upto.saturating_sub(bank.lap() * SPAN));
         while from < upto {
             let word = from / SPAN;

@@ -68,7 +68,7 @@ fn put(writer: &mut Writer<Number>, numbers: std::ops::Range<u64>, places: &[Pla
         }
         let mut address = Address::default();
         writer.write_address(&mut address, places.iter().copied());
-        drop(writer.put(Number(number), false, &address));
+        drop(writer.put(false, &address, || Number(number)));
         writer.publish();
         put += 1;
     }

@@ -117,7 +117,7 @@ fn behaves(capacity: usize, steps: Vec<Step>) -> Result<(), TestCaseError> {
                     let to: Vec<usize> = (0..3).filter(is_for).collect();
                     let mut address = Address::default();
                     writer.write_address(&mut address, to.iter().map(|lane| lanes[*lane].place));
-                    drop(writer.put((number, Arc::clone(&alive)), alone, &address));
+                    drop(writer.put(alone, &address, || (number, Arc::clone(&alive))));
                     unpublished.extend(to.into_iter().map(|lane| (lane, number)));
                     number += 1;
                     // Where there was nothing for a bank for long, what is addressed is told before it is published.
