@@ -16,7 +16,13 @@ use std::collections::VecDeque;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use self::market::Market;
 use crate::{Class, Protocol, Skipped, watch::Watch};
+
+mod market;
+
+/// The most messages for which a lane has room from the beginning. Beyond that it gets some when they come.
+const MOST_MADE: usize = 4_096;
 
 /// A message on its way to a lane.
 pub(crate) struct Entry<P: Protocol> {
@@ -54,10 +60,7 @@ pub(crate) struct Backlog<P: Protocol> {
     capacity: usize,
     pushed: u64,
     critical: VecDeque<Entry<P>>,
-    /// Where a message was taken from the middle, its place stays until it is worth closing up.
-    market: VecDeque<Option<Entry<P>>>,
-    /// The position of `market`'s front, counted since the beginning.
-    front: u64,
+    market: Market<P>,
     conflatable: usize,
     /// Positions of the sequential entries, oldest first.
     sequential: VecDeque<u64>,
@@ -82,14 +85,18 @@ impl<P: Protocol> Entry<P> {
 
 impl<P: Protocol> Backlog<P> {
     pub(crate) fn new(capacity: usize) -> Self {
+        let made = capacity.min(MOST_MADE);
+        let mut sequential = VecDeque::with_capacity(made);
+        // Touched, so that the process does not grow when a lane is further behind than ever before.
+        sequential.resize(made, 0);
+        sequential.clear();
         Self {
             capacity,
             pushed: 0,
             critical: VecDeque::new(),
-            market: VecDeque::new(),
-            front: 0,
+            market: Market::new(2 * made),
             conflatable: 0,
-            sequential: VecDeque::new(),
+            sequential,
             last: FxHashMap::default(),
             sealed: FxHashSet::default(),
             missed: FxHashMap::default(),
@@ -99,7 +106,7 @@ impl<P: Protocol> Backlog<P> {
 
     /// How many messages wait.
     pub(crate) fn len(&self) -> usize {
-        self.critical.len() + self.conflatable + self.sequential.len()
+        self.critical.len() + self.market.len()
     }
 
     /// Whether so many more can wait before anything gives way; if nothing waits, in any case.
@@ -111,48 +118,26 @@ impl<P: Protocol> Backlog<P> {
         self.critical.len()
     }
 
-    pub(crate) fn push(&mut self, message: P::Message, about: About<P::Key>) -> Pushed<P::Message> {
-        let About { class, stream, missing, watch } = about;
+    /// Adds a message. What is known of it beside is copied word by word, since it has just been written so.
+    #[inline]
+    pub(crate) fn push(
+        &mut self,
+        message: P::Message,
+        about: &About<P::Key>,
+    ) -> Pushed<P::Message> {
         self.pushed += 1;
-        match class {
+        match about.class {
             Class::Critical => {
                 let entry = self.entry(message, about);
                 self.critical.push_back(entry);
                 Pushed::Added
             }
-            Class::Conflatable => {
-                let follows = missing == 0 && !self.sealed.remove(&stream);
-                let is_full = self.conflatable >= self.capacity;
-                if let Some(position) = self.last.get(&stream).filter(|_| is_full) {
-                    let held = self.market[(position - self.front) as usize]
-                        .as_mut()
-                        .expect("`last` points at entries that wait");
-                    held.newest = self.pushed;
-                    let watch = std::mem::replace(&mut held.watch, watch);
-                    // What could not be had since then is missing from the fold, and told with it.
-                    held.skipped.add(self.missed.remove(&stream).unwrap_or_default());
-                    held.skipped.missing += missing;
-                    if !follows && !P::starts_state(&message) {
-                        // What lies between the two is not here, so together they would be wrong.
-                        let displaced = std::mem::replace(&mut held.message, message);
-                        held.skipped.dropped += 1 + std::mem::take(&mut held.skipped.folded);
-                        return Pushed::Dropped { displaced, watch };
-                    }
-                    P::conflate(&mut held.message, message);
-                    held.skipped.folded += 1;
-                    return Pushed::Folded { watch };
-                }
-                self.conflatable += 1;
-                self.last.insert(stream, self.front + self.market.len() as u64);
-                let entry = self.entry(message, about);
-                self.market.push_back(Some(entry));
-                Pushed::Added
-            }
+            Class::Conflatable => self.push_conflatable(message, about),
             Class::Sequential => {
-                let dropped = (self.sequential.len() >= self.capacity).then(|| self.drop_oldest());
-                self.sequential.push_back(self.front + self.market.len() as u64);
-                let entry = self.entry(message, about);
-                self.market.push_back(Some(entry));
+                let is_full = self.sequential.len() >= self.capacity;
+                let dropped = if is_full { Some(self.drop_oldest()) } else { None };
+                let position = self.add(message, about);
+                self.sequential.push_back(position);
                 match dropped {
                     Some((displaced, watch)) => Pushed::Dropped { displaced, watch },
                     None => Pushed::Added,
@@ -161,10 +146,41 @@ impl<P: Protocol> Backlog<P> {
         }
     }
 
+    fn push_conflatable(
+        &mut self,
+        message: P::Message,
+        about: &About<P::Key>,
+    ) -> Pushed<P::Message> {
+        let About { stream, missing, watch, .. } = *about;
+        let follows = missing == 0 && !self.sealed.remove(&stream);
+        let is_full = self.conflatable >= self.capacity;
+        if let Some(position) = self.last.get(&stream).filter(|_| is_full) {
+            let held = self.market.get_mut(*position).expect("`last` points at entries that wait");
+            held.newest = self.pushed;
+            let watch = std::mem::replace(&mut held.watch, watch);
+            // What could not be had since then is missing from the fold, and told with it.
+            held.skipped.add(self.missed.remove(&stream).unwrap_or_default());
+            held.skipped.missing += missing;
+            if !follows && !P::starts_state(&message) {
+                // What lies between the two is not here, so together they would be wrong.
+                let displaced = std::mem::replace(&mut held.message, message);
+                held.skipped.dropped += 1 + std::mem::take(&mut held.skipped.folded);
+                return Pushed::Dropped { displaced, watch };
+            }
+            P::conflate(&mut held.message, message);
+            held.skipped.folded += 1;
+            return Pushed::Folded { watch };
+        }
+        self.conflatable += 1;
+        let position = self.add(message, about);
+        self.last.insert(stream, position);
+        Pushed::Added
+    }
+
     /// The streams of which conflatable messages wait, and the keys of the last of each.
     pub(crate) fn waiting(&self) -> Vec<(P::Key, P::Key)> {
-        let entry = |position: &u64| self.market[(position - self.front) as usize].as_ref();
-        let last = self.last.iter().filter_map(|(stream, at)| Some((*stream, entry(at)?)));
+        let last = self.last.iter();
+        let last = last.filter_map(|(stream, at)| Some((*stream, self.market.get(*at)?)));
         last.map(|(stream, entry)| (stream, P::key(&entry.message))).collect()
     }
 
@@ -191,24 +207,24 @@ impl<P: Protocol> Backlog<P> {
 
     /// The next message, unless none waits.
     pub(crate) fn pop(&mut self) -> Option<Entry<P>> {
-        self.trim();
-        let market = self.market.front().and_then(Option::as_ref);
-        let critical = self.critical.front();
-        let critical_first = match (critical, market) {
+        self.market.trim();
+        let critical_first = match (self.critical.front(), self.market.front()) {
             (Some(critical), Some(market)) => critical.newest < market.newest,
             (critical, _) => critical.is_some(),
         };
         if critical_first {
             return self.critical.pop_front();
         }
-        let mut entry = self.market.pop_front().flatten()?;
+        let position = self.market.front_position();
+        let mut entry = self.market.take(position)?;
+        self.market.trim();
         if let Some(displaced) = self.displaced.remove(&entry.stream) {
             entry.skipped.add(displaced);
         }
         match entry.class {
             Class::Conflatable => {
                 self.conflatable -= 1;
-                if self.last.get(&entry.stream) == Some(&self.front) {
+                if self.last.get(&entry.stream) == Some(&position) {
                     self.last.remove(&entry.stream);
                 }
             }
@@ -216,55 +232,69 @@ impl<P: Protocol> Backlog<P> {
                 self.sequential.pop_front();
             }
         }
-        self.front += 1;
         Some(entry)
     }
 
-    fn entry(&mut self, message: P::Message, about: About<P::Key>) -> Entry<P> {
-        let About { class, stream, missing, watch } = about;
-        let mut skipped = self.missed.remove(&stream).unwrap_or_default();
-        skipped.missing += missing;
+    /// Adds an entry to the market data. Answers its position.
+    #[inline]
+    fn add(&mut self, message: P::Message, about: &About<P::Key>) -> u64 {
+        let skipped = self.untold(about);
+        let About { class, stream, ref watch, .. } = *about;
+        let newest = self.pushed;
+        self.market.push(|| {
+            let watch = if watch.is_watched() { *watch } else { Watch::NOBODYS };
+            Entry { message, class, stream, skipped, watch, newest }
+        })
+    }
+
+    fn entry(&mut self, message: P::Message, about: &About<P::Key>) -> Entry<P> {
+        let skipped = self.untold(about);
+        let About { class, stream, watch, .. } = *about;
         Entry { message, class, stream, skipped, watch, newest: self.pushed }
     }
 
+    /// What a new entry is to tell.
+    #[inline]
+    fn untold(&mut self, about: &About<P::Key>) -> Skipped {
+        let mut skipped = match self.missed.is_empty() {
+            true => Skipped::default(),
+            false => self.missed.remove(&about.stream).unwrap_or_default(),
+        };
+        skipped.missing += about.missing;
+        skipped
+    }
+
     /// Displaces the oldest sequential entry, and has the next of its stream say so.
+    #[inline]
     fn drop_oldest(&mut self) -> (P::Message, Watch) {
         let position = self.sequential.pop_front().expect("there are as many as the capacity");
-        let entry = self.market[(position - self.front) as usize]
-            .take()
-            .expect("`sequential` points at entries that wait");
-        let told = self.displaced.entry(entry.stream).or_default();
-        told.add(entry.skipped);
+        let gone = self.market.get(position).expect("`sequential` points at entries that wait");
+        let (watch, skipped) = (gone.watch, gone.skipped);
+        let told = self.displaced.entry(gone.stream).or_default();
+        if !skipped.is_nothing() {
+            told.add(skipped);
+        }
         told.dropped += 1;
-        self.trim();
-        self.close_up();
-        (entry.message, entry.watch)
-    }
-
-    /// Passes over empty places in front.
-    fn trim(&mut self) {
-        while let Some(None) = self.market.front() {
-            self.market.pop_front();
-            self.front += 1;
+        let gone = self.market.take(position).expect("it was there just now");
+        self.market.trim();
+        if self.market.is_loose() {
+            self.close_up();
         }
+        (gone.message, watch)
     }
 
-    /// Closes the empty places up once they are the larger part: constant cost per message.
+    /// Closes up the empty places, and notes where everything lies now.
+    #[cold]
     fn close_up(&mut self) {
-        if self.market.len() < 64
-            || self.market.len() / 2 < self.conflatable + self.sequential.len()
-        {
-            return;
-        }
-        self.market.retain(Option::is_some);
-        self.sequential.clear();
-        self.last.clear();
-        for (position, entry) in (self.front..).zip(self.market.iter().flatten()) {
+        let Self { market, sequential, last, .. } = self;
+        sequential.clear();
+        last.clear();
+        market.close_up(|position, entry| {
             if entry.class == Class::Sequential {
-                self.sequential.push_back(position);
+                sequential.push_back(position);
             } else {
-                self.last.insert(entry.stream, position);
+                last.insert(entry.stream, position);
             }
-        }
+        });
     }
 }

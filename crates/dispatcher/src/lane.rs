@@ -220,7 +220,7 @@ impl<P: Protocol> Lane<P> {
             self.discard(message, about.class, about.watch, DeathCause::Unsubscribed);
             return;
         }
-        let given_way = self.add(&mut queue, message, about);
+        let given_way = self.add(&mut queue, message, &about);
         let wake = !queue.paused;
         drop(queue);
         if wake {
@@ -231,11 +231,12 @@ impl<P: Protocol> Lane<P> {
 
     /// Adds a message to the backlog. It is counted as published already. What had to give way for it is to be
     /// [told](Self::tell) outside of the lock.
+    #[inline]
     pub(crate) fn add(
         &self,
         queue: &mut Queue<P>,
         message: P::Message,
-        about: About<P::Key>,
+        about: &About<P::Key>,
     ) -> GivenWay<P> {
         let given_way = match queue.backlog.push(message, about) {
             Pushed::Added => GivenWay::NOTHING,
@@ -248,7 +249,9 @@ impl<P: Protocol> Lane<P> {
                 GivenWay::dropped(Some(displaced), watch)
             }
         };
-        self.watch_critical(queue);
+        if about.class == Class::Critical {
+            self.watch_critical(queue);
+        }
         self.hint(queue);
         given_way
     }

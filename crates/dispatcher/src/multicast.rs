@@ -383,7 +383,7 @@ impl<P: Protocol> Multicast<P> {
                 }
             };
             let gives_way = match message {
-                Some(message) => lane.add(queue, message, about),
+                Some(message) => lane.add(queue, message, &about),
                 None => lane.lose(queue, &about),
             };
             if !gives_way.is_nothing() {

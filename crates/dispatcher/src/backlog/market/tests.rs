@@ -1,0 +1,98 @@
+use std::collections::VecDeque;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::{Class, Skipped, watch::Watch};
+
+enum Numbers {}
+
+impl Protocol for Numbers {
+    type Message = u64;
+    type Key = u64;
+    type Fault = ();
+
+    fn key(number: &u64) -> u64 {
+        *number
+    }
+
+    fn class(_: &u64) -> Class {
+        Class::Sequential
+    }
+
+    fn duplicate(number: &u64, _: Class) -> Option<u64> {
+        Some(*number)
+    }
+}
+
+fn entry(message: u64) -> Entry<Numbers> {
+    let (skipped, watch) = (Skipped::default(), Watch::NOBODYS);
+    Entry { message, class: Class::Sequential, stream: 0, skipped, watch, newest: message }
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Push,
+    PopFront,
+    /// Takes the entry so far along, if there is one.
+    Take(usize),
+    CloseUp,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => Just(Step::Push),
+        2 => Just(Step::PopFront),
+        3 => (0..40_usize).prop_map(Step::Take),
+        1 => Just(Step::CloseUp),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn it_is_a_queue_of_which_the_middle_can_be_taken(
+        made in 0..3_usize,
+        steps in proptest::collection::vec(step(), 1..800),
+    ) {
+        let mut market = Market::<Numbers>::new(made);
+        // Beside it, what waits and at which position.
+        let mut model: VecDeque<(u64, u64)> = VecDeque::new();
+        for (number, step) in (0..).zip(steps) {
+            match step {
+                Step::Push => model.push_back((market.push(|| entry(number)), number)),
+                Step::PopFront => {
+                    market.trim();
+                    let front = market.front().map(|entry| entry.message);
+                    prop_assert_eq!(front, model.front().map(|(_, number)| *number));
+                    let position = market.front_position();
+                    if let Some((known, number)) = model.pop_front() {
+                        prop_assert_eq!(known, position);
+                        prop_assert_eq!(market.take(position).map(|e| e.message), Some(number));
+                        market.trim();
+                    }
+                }
+                Step::Take(along) => {
+                    if let Some((position, number)) = model.remove(along) {
+                        prop_assert_eq!(market.take(position).map(|e| e.message), Some(number));
+                        market.trim();
+                    }
+                }
+                Step::CloseUp => {
+                    if market.is_loose() || number % 2 == 0 {
+                        let mut now = VecDeque::new();
+                        market.close_up(|position, entry| now.push_back((position, entry.message)));
+                        let numbers = |of: &VecDeque<(u64, u64)>| -> Vec<u64> {
+                            of.iter().map(|(_, number)| *number).collect()
+                        };
+                        prop_assert_eq!(numbers(&now), numbers(&model));
+                        model = now;
+                    }
+                }
+            }
+            prop_assert_eq!(market.len(), model.len());
+            for (position, number) in &model {
+                prop_assert_eq!(market.get(*position).map(|entry| entry.message), Some(*number));
+            }
+        }
+    }
+}
