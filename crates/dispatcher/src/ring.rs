@@ -576,7 +576,11 @@ impl<T> Writer<T> {
             // SAFETY: the message that was in this slot is reclaimed, so no lane has it, and none reads the slot;
             // the next one is not published yet.
             let held = unsafe { &mut *slot };
-            *held = held.with(alone, address.places.len() == 1);
+            let how = held.with(alone, address.places.len() == 1);
+            // Mostly it is as before; then the line, where lanes read what is beside, is left to them.
+            if held.0 != how.0 {
+                *held = how;
+            }
             // SAFETY: cells live as long as the ring.
             let cell = unsafe { &*held.cell() };
             // SAFETY: it is in this slot and vacant, so as above, and nothing is there to be dropped. If `make` panics it

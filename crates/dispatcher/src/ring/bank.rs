@@ -211,9 +211,12 @@ impl Drop for Post {
 /// The writer's half of a bank.
 pub(super) struct Teller {
     bank: Arc<Bank>,
-    /// The word of the last message addressed, and what is set in it.
+    /// The word of the last message addressed, what is to be set in it, and what is.
     word: u64,
     bits: u64,
+    stored: u64,
+    /// The lanes of the last message addressed.
+    lanes: u64,
     /// After the last message addressed.
     upto: u64,
     /// What lies before is told.
@@ -224,7 +227,7 @@ pub(super) struct Teller {
 
 impl Teller {
     pub(super) fn new(bank: &Arc<Bank>) -> Self {
-        Self { bank: Arc::clone(bank), word: 0, bits: 0, upto: 0, told: 0, is_fresh: false }
+        Self { bank: Arc::clone(bank), word: 0, bits: 0, stored: 0, lanes: 0, upto: 0, told: 0, is_fresh: false }
     }
 
     pub(super) fn is_of(&self, bank: &Arc<Bank>) -> bool {
@@ -239,21 +242,34 @@ impl Teller {
             self.begin(word);
         }
         self.bits |= lanes << (number % SPAN * LANES);
+        self.lanes = lanes;
         self.upto = number + 1;
         !std::mem::replace(&mut self.is_fresh, true)
     }
 
     #[inline]
     fn begin(&mut self, word: u64) {
-        self.bank.word(self.word).store(self.bits, Release);
+        self.store(u64::MAX, self.bits);
         // What lies between has nothing for anybody, but may say what it had some laps ago.
         for skipped in (self.word + 1).max(word.saturating_sub(self.bank.lap()))..word {
             self.bank.word(skipped).store(0, Release);
         }
         (self.word, self.bits) = (word, 0);
+        // Nobody else writes to it.
+        self.stored = self.bank.word(word).load(Relaxed);
         if self.told + self.bank.lap() * SPAN < (word + 1) * SPAN {
             // Too far for words of before to stay where they are.
             self.tell(word * SPAN);
+        }
+    }
+
+    /// Sees to it that the word says what it is to say of the messages of this mask: it may be there already, from two
+    /// laps before. Lanes read the words beside it, so it is not written for nothing.
+    #[inline]
+    fn store(&mut self, mask: u64, bits: u64) {
+        if (self.stored ^ self.bits) & mask != 0 {
+            self.bank.word(self.word).store(bits, Release);
+            self.stored = bits;
         }
     }
 
@@ -267,8 +283,14 @@ impl Teller {
     /// Tells what has not been told.
     #[inline]
     pub(super) fn publish(&mut self) {
-        self.is_fresh = false;
-        self.bank.word(self.word).store(self.bits, Release);
+        if !std::mem::replace(&mut self.is_fresh, false) {
+            return;
+        }
+        // Of what lies after what is told lanes believe nothing, so it may be said that it will be as the last.
+        let addressed = (self.upto - self.word * SPAN) * LANES;
+        let mask = u64::MAX >> (64 - addressed);
+        let guess = FIRST.wrapping_mul(self.lanes) & !mask;
+        self.store(mask, self.bits | guess);
         self.tell(self.upto);
     }
 }
