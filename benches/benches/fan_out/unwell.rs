@@ -17,7 +17,7 @@ use crate::{
 };
 
 const CONSUMERS: usize = 10;
-const EVENTS: u64 = 400_000;
+const EVENTS: u64 = 4_000_000;
 /// With a sleeper a peer's publisher goes at the sleeper's pace, and gets fewer.
 const EVENTS_WITH_SLEEPER: u64 = CAPACITY as u64 + 300;
 
