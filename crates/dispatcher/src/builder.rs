@@ -84,6 +84,9 @@ impl<P: Protocol> Builder<P> {
 
     /// How many conflatable, and how many sequential, messages may wait for a lane before its class
     /// gives way; critical ones are not limited. Those in the [ring](Self::ring_capacity) do not count. By default 1,024.
+    ///
+    /// Their places are made with the lane, up to 4,096 of each class: two and a half times as many as this, of some 60
+    /// bytes and the message each (200 KiB a lane by default), so that nothing is allocated when a lane falls behind.
     pub fn lane_capacity(mut self, messages: usize) -> Self {
         self.lane_capacity = messages;
         self

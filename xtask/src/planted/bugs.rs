@@ -154,8 +154,8 @@ pub(crate) const BUGS: &[Bug] = &[
         name: "trades-go-with-room",
         what: "trades have to go though there is room",
         file: "crates/dispatcher/src/backlog.rs",
-        right: "(self.sequential.len() >= self.capacity)",
-        wrong: "(self.sequential.len() >= if PLANTED { 1 } else { self.capacity })",
+        right: "let is_full = self.sequential.len() >= self.capacity;",
+        wrong: "let is_full = self.sequential.len() >= if PLANTED { 1 } else { self.capacity };",
     },
     Bug {
         name: "holes-are-forgotten",
@@ -212,9 +212,9 @@ pub(crate) const BUGS: &[Bug] = &[
         name: "loses-its-place",
         what: "when the backlog closes up, it forgets where each stream's last message is",
         file: "crates/dispatcher/src/backlog.rs",
-        right: "                self.last.insert(entry.stream, position);",
+        right: "                last.insert(entry.stream, position);",
         wrong: "                if !PLANTED {
-                    self.last.insert(entry.stream, position);
+                    last.insert(entry.stream, position);
                 }",
     },
     Bug {
@@ -264,8 +264,8 @@ pub(crate) const BUGS: &[Bug] = &[
         name: "missing-untold",
         what: "what never came is not told",
         file: "crates/dispatcher/src/backlog.rs",
-        right: "        skipped.missing += missing;\n        Entry",
-        wrong: "        skipped.missing += if PLANTED { 0 } else { missing };\n        Entry",
+        right: "        skipped.missing += about.missing;",
+        wrong: "        skipped.missing += if PLANTED { 0 } else { about.missing };",
     },
     Bug {
         name: "goes-back",
@@ -302,9 +302,9 @@ pub(crate) const BUGS: &[Bug] = &[
         name: "leaves-the-ring-without",
         what: "what a lane has unread is lost when it leaves the ring",
         file: "crates/dispatcher/src/multicast.rs",
-        right: "                Some(message) => lane.add(queue, message, about),",
+        right: "                Some(message) => lane.add(queue, message, &about),",
         wrong: "                Some(_) if PLANTED && about.class == Class::Critical => lane.lose(queue, &about),
-                Some(message) => lane.add(queue, message, about),",
+                Some(message) => lane.add(queue, message, &about),",
     },
     Bug {
         name: "filtered-untold",
