@@ -32,8 +32,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut dispatcher = Dispatcher::<Ticks>::builder()
         .workers(others.len().max(1))
         .thread_start(move |name| {
-            // `dispatcher-worker-1` gets the first of the others, and so on; who is hired in place of a worker that is
-            // kept by a handler shares a core. The monitor and slow consumers' own threads go where they like.
+            // `dispatcher-worker-1` gets the first of the others, and so on; who is hired because a handler keeps
+            // its worker shares a core. The monitor goes where it likes.
             let worker = name.rsplit_once("-worker-").and_then(|(_, n)| n.parse::<usize>().ok());
             let core = worker.and_then(|n| others.get(n.checked_sub(1)? % others.len().max(1)));
             if let Some(core) = core {

@@ -13,7 +13,7 @@ use meltica_stats::SharedCounter;
 
 use crate::{
     Cancel, DeadLetter, Dispatcher, Fault, Protocol, WhenFull, WhenIdle,
-    crew::Crew,
+    crew::{Crew, Spares},
     fan_outs::FanOuts,
     joined::Joined,
     left::Left,
@@ -167,9 +167,14 @@ impl<P: Protocol> Builder<P> {
         self
     }
 
-    /// Has every thread call this first, with its name (`dispatcher-worker-1`, `dispatcher-monitor`, and for a consumer
-    /// with a thread of its own `dispatcher-strategy`): to pin it to a core, or to give it a priority, by whatever
-    /// crate one likes. `examples/pinned.rs` does. If it panics, that is logged, and the thread goes on.
+    /// Has every thread call this first, once and with its name (`dispatcher-worker-1`, `dispatcher-monitor`, and for a
+    /// consumer that [asked](crate::Subscription::own_thread) for a thread of its own `dispatcher-strategy`): to pin it to
+    /// a core, or to give it a priority, by whatever crate one likes. `examples/pinned.rs` does. If it panics, that is
+    /// logged, and the thread goes on.
+    ///
+    /// Workers with a number above [`workers`](Self::workers) are started when a consumer keeps one, or is slow. Any
+    /// worker may serve a slow consumer alone for a while, or wait for work, and goes by its name all the time: so
+    /// [`Fault::worker`] is always a thread that the system knows by that name.
     pub fn thread_start(mut self, call: impl Fn(&str) + Send + Sync + 'static) -> Self {
         self.thread_start = Some(Arc::new(call));
         self
@@ -256,6 +261,7 @@ impl<P: Protocol> Builder<P> {
             topology: Arc::new(ArcSwap::from_pointee(topology)),
             workers: Mutex::new(vec![]),
             crew,
+            spares: Spares::new(),
             monitor: Mutex::new(None),
             left: Mutex::new(Left::new()),
             next_lane: AtomicU64::new(1),

@@ -4,7 +4,8 @@
 //! A worker goes from lane to lane, and at each through what it finds there, up to a claim. A lane that is slow twice in
 //! a row gets a thread of its own until it has been quick for long. A worker that does not come back from a handler is
 //! written off as that lane's own, by the monitor, and another one takes its place: so a handler that blocks keeps
-//! nobody else waiting for longer than the monitor takes to notice.
+//! nobody else waiting for longer than the monitor takes to notice. A thread that is not needed any more waits as a
+//! [spare](spares), and is the next to serve a lane alone or to take somebody's place.
 //!
 //! Who finds nothing spins, then gives its core away, then sleeps. The publisher wakes one worker, and only if all
 //! sleep; a worker that has much to do wakes another.
@@ -28,8 +29,13 @@ use crate::{
     lane::{Lane, Visited},
     shared::Shared,
     sync::{lock, wait, wait_for},
+    topology::Topology,
     worker::Worker,
 };
+
+mod spares;
+
+pub(crate) use self::spares::Spares;
 
 /// How often the monitor looks while there is something to do, and so about how long a handler may keep its worker.
 const LOOK: Duration = Duration::from_millis(1);
@@ -109,7 +115,7 @@ struct Bench {
 
 /// What a worker and the monitor tell one another.
 #[derive(Default)]
-struct Status {
+pub(crate) struct Status {
     /// Odd during a visit, even between; the next number each time. With `WRITTEN_OFF`, once somebody is in its place.
     visit: AtomicU64,
 }
@@ -223,24 +229,58 @@ pub(crate) fn start<P: Protocol>(
     Ok(())
 }
 
+/// What a thread of the crew does.
+pub(crate) enum Work<P: Protocol> {
+    /// It goes from lane to lane.
+    All(Arc<Status>),
+    /// It serves one lane, until that is quick again.
+    One(Arc<Lane<P>>),
+}
+
+/// One more worker for all.
 fn hire<P: Protocol>(
     crew: &Arc<Crew>,
     shared: &Arc<Shared<P>>,
     workers: &mut Vec<Worker>,
 ) -> std::io::Result<Arc<Status>> {
     let status = Arc::<Status>::default();
-    let name = format!("{}-worker-{}", shared.name, crew.names.fetch_add(1, Relaxed) + 1);
-    let (mine, ours, theirs) = (Arc::clone(crew), Arc::clone(shared), Arc::clone(&status));
     crew.awake.fetch_add(1, Relaxed);
-    match Worker::spawn(name, shared.thread_start.as_ref(), move |name| {
-        serve(&mine, &ours, &theirs, name);
-    }) {
-        Ok(worker) => {
-            workers.push(worker);
-            Ok(status)
-        }
+    match employ(crew, shared, workers, Work::All(Arc::clone(&status))) {
+        Ok(()) => Ok(status),
         Err(error) => {
             crew.awake.fetch_sub(1, Relaxed);
+            Err(error)
+        }
+    }
+}
+
+/// Has a thread do this: one that waits, or else a new one. It keeps its name, whatever it does after that.
+fn employ<P: Protocol>(
+    crew: &Arc<Crew>,
+    shared: &Arc<Shared<P>>,
+    workers: &mut Vec<Worker>,
+    work: Work<P>,
+) -> std::io::Result<()> {
+    let Some(first) = shared.spares.hire(work) else { return Ok(()) };
+    let name = format!("{}-worker-{}", shared.name, crew.names.fetch_add(1, Relaxed) + 1);
+    let (crew, ours) = (Arc::clone(crew), Arc::clone(shared));
+    let spawned = Worker::spawn(name, shared.thread_start.as_ref(), move |name| {
+        let mut next = Some(first);
+        while let Some(work) = next {
+            match work {
+                Work::All(status) => serve(&crew, &ours, &status, name),
+                Work::One(lane) => serve_one(&ours, &lane, name),
+            }
+            next = ours.spares.rest();
+        }
+    });
+    match spawned {
+        Ok(worker) => {
+            workers.push(worker);
+            Ok(())
+        }
+        Err(error) => {
+            shared.spares.miss();
             Err(error)
         }
     }
@@ -366,27 +406,35 @@ fn needs_somebody<P: Protocol>(shared: &Shared<P>, crew: &Crew) -> bool {
         || shared.topology.load().lanes.iter().any(|routed| has_work(&routed.lane))
 }
 
-/// Gives a lane a thread of its own. Where there is none, it stays with the others.
+/// Gives a lane a thread of its own. Where there is none, it stays with the others. One that is to keep its thread has a
+/// new one, which is named after it and ends with it; the others are served by one of the crew's.
 pub(crate) fn give_own_thread<P: Protocol>(shared: &Arc<Shared<P>>, lane: &Arc<Lane<P>>) {
+    let Some(crew) = &shared.crew else { return };
     let mut workers = lock(&shared.workers);
     if shared.stopped.load(Relaxed) || !lane.take_own_thread() {
         return;
     }
-    let (mine, theirs) = (Arc::clone(shared), Arc::clone(lane));
-    let name = format!("{}-{}", shared.name, lane.name);
-    match Worker::spawn(name, shared.thread_start.as_ref(), move |name| {
-        serve_one(&mine, &theirs, name);
-    }) {
-        Ok(worker) => {
-            let over = Worker::take_ended(&mut workers);
-            workers.push(worker);
-            drop(workers);
-            over.into_iter().for_each(Worker::join);
-        }
-        Err(error) => {
-            lane.give_up_own_thread();
-            tracing::warn!(consumer = &*lane.name, %error, "no thread for a slow consumer");
-        }
+    let theirs = Arc::clone(lane);
+    let given = if lane.keeps_thread {
+        let (mine, name) = (Arc::clone(shared), format!("{}-{}", shared.name, lane.name));
+        let serve = move |name: &Arc<str>| serve_one(&mine, &theirs, name);
+        let spawned = Worker::spawn(name, shared.thread_start.as_ref(), serve);
+        spawned.map(|worker| workers.push(worker))
+    } else {
+        employ(crew, shared, &mut workers, Work::One(theirs))
+    };
+    if let Err(error) = given {
+        lane.give_up_own_thread();
+        tracing::warn!(consumer = &*lane.name, %error, "no thread for a slow consumer");
+    }
+}
+
+/// As many threads as there may be with these lanes: the workers for all, and one for each that has none of its own for
+/// good.
+pub(crate) fn limit<P: Protocol>(shared: &Shared<P>, topology: &Topology<P>) {
+    if let Some(crew) = &shared.crew {
+        let served = topology.lanes.iter().filter(|routed| !routed.lane.keeps_thread).count();
+        shared.spares.limit(crew.size + served);
     }
 }
 

@@ -543,6 +543,7 @@ impl<P: Protocol> Dispatcher<P> {
         if let Some(crew) = &self.shared.crew {
             crew.drain();
         }
+        self.shared.spares.end();
         while clock::now() < deadline && self.run_once() {}
         let mut unfinished = vec![];
         self.join_workers(deadline, &mut unfinished);

@@ -86,7 +86,9 @@ impl<P: Protocol> Routes<P> {
             let mut lanes = current.lanes.to_vec();
             let routes = routes.take().unwrap_or_default().into();
             lanes.push(Routed { lane: Arc::clone(&lane), routes });
-            Ok(current.with(lanes))
+            let new = current.with(lanes);
+            crew::limit(shared, &new);
+            Ok(new)
         });
         over.into_iter().for_each(Worker::join);
         if let Err(refused) = opened {
@@ -115,7 +117,9 @@ impl<P: Protocol> Routes<P> {
             let index =
                 lanes.iter().position(|routed| routed.lane.id == lane).ok_or(UnknownLane(lane))?;
             removed = Some(lanes.remove(index));
-            Ok(current.with(lanes))
+            let new = current.with(lanes);
+            crew::limit(&self.shared, &new);
+            Ok(new)
         })?;
         let Routed { lane: removed, routes } = removed.ok_or(UnknownLane(lane))?;
         left.leave(Arc::clone(&removed));

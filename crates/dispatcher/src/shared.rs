@@ -13,7 +13,7 @@ use meltica_stats::SharedCounter;
 use crate::{
     Cancel, Class, DeadLetter, DeathCause, Fault, Protocol, WhenFull, WhenIdle,
     contain::contain,
-    crew::Crew,
+    crew::{Crew, Spares, Work},
     fan_outs::FanOuts,
     handler::Packet,
     joined::Joined,
@@ -52,6 +52,8 @@ pub(crate) struct Shared<P: Protocol> {
     pub(crate) workers: Mutex<Vec<Worker>>,
     /// Where there is a ring, and lanes have threads.
     pub(crate) crew: Option<Arc<Crew>>,
+    /// The crew's threads that have nothing to do.
+    pub(crate) spares: Spares<Work<P>>,
     /// The thread that watches over the crew.
     pub(crate) monitor: Mutex<Option<Worker>>,
     /// Held by whoever removes a lane, and whoever reads what all of them did.
@@ -136,6 +138,7 @@ impl<P: Protocol> Shared<P> {
         if let Some(crew) = &self.crew {
             crew.wake_all();
         }
+        self.spares.end();
         self.sinks.joined.wake();
     }
 }

@@ -1,9 +1,8 @@
 //! Locks, and the primitives whose ordering this crate relies on: std's, or loom's where a model runs.
 
-use std::{
-    sync::{Condvar, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{sync::PoisonError, time::Duration};
+
+pub(crate) use std::sync::{Condvar, Mutex, MutexGuard};
 
 #[cfg(not(meltica_loom))]
 pub(crate) use std::sync::atomic::{AtomicU64, Ordering};
