@@ -13,8 +13,8 @@ use meltica::{
     BuildError, Pipeline, Pushed,
     event::{Catalog, CatalogError, Timestamp},
 };
-use meltica_venue::{Decode, Ingest, Recording, RecordingError};
-use meltica_venue_binance::{BinanceSpot, NotOnSpot};
+use meltica_venue::{Decode, Ingest, Recording, RecordingError, Session, Unsupported, VenuePools};
+use meltica_venue_binance::BinanceSpot;
 
 use crate::{
     allocations,
@@ -37,7 +37,7 @@ pub(crate) enum ReplayError {
     #[error("{0}")]
     Catalog(#[from] CatalogError),
     #[error("{0}")]
-    NotOnSpot(#[from] NotOnSpot),
+    Unsupported(#[from] Unsupported),
     #[error(
         "{file}: none of its {frames} frames was understood as this symbol's; line {line}: {cause} \
          (a line is: nanoseconds since 1970, a blank, and the frame as JSON)"
@@ -61,8 +61,13 @@ pub(crate) fn replay(args: &ReplayArgs) -> Result<Summary, ReplayError> {
     let mut venue = match args.venue {
         Venue::Binance => {
             let pools = pipeline.pools();
-            let (events, books) = (pools.events.clone(), pools.books.clone());
-            let mut binance = BinanceSpot::new(catalog.venue("binance")?, events, books);
+            let pools = VenuePools {
+                events: pools.events.clone(),
+                books: pools.books.clone(),
+                executions: pools.executions.clone(),
+                controls: pools.controls.clone(),
+            };
+            let mut binance = BinanceSpot::new(catalog.venue("binance")?, pools);
             binance.add(args.symbol, catalog.instrument(args.symbol)?)?;
             binance
         }

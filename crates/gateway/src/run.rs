@@ -16,7 +16,7 @@ use meltica::{
     event::{Catalog, CatalogError, ParseInstrumentError, TraceId, VenueId},
 };
 use meltica_telemetry::{Metrics, families};
-use meltica_venue::{Ingest, Synthetic, SyntheticPools};
+use meltica_venue::{Ingest, Synthetic, VenuePools};
 
 use crate::{
     allocations,
@@ -114,7 +114,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Summary, RunError> {
     let mut feeds = vec![];
     for (venue, sent) in venues.into_iter().zip(&sent) {
         let pools = running.pools();
-        let pools = SyntheticPools {
+        let pools = VenuePools {
             events: pools.events.clone(),
             books: pools.books.clone(),
             executions: pools.executions.clone(),

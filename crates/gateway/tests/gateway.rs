@@ -254,7 +254,7 @@ fn bad_input_ends_with_one_clear_message_and_nothing_half_done() {
     );
     fs::copy(small_recording(), path("fine")).unwrap();
     let message = of(&path("fine"), &["--symbol", "BTC-USDT-PERP"]);
-    assert!(message.contains("BTC-USDT-PERP is not a spot instrument"), "{message}");
+    assert!(message.contains("binance has no BTC-USDT-PERP: it is not a spot"), "{message}");
     let message = of(&path("fine"), &["--symbol", "ETH-USDT"]);
     assert_eq!(message.lines().count(), 1, "{message}");
     assert!(message.contains("unexpected symbol \"BTCUSDT\""), "{message}");

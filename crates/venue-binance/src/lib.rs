@@ -17,7 +17,7 @@
 //!
 //! ```
 //! use meltica_event::{Catalog, EventKind, Instrument};
-//! use meltica_venue::{Decode, Ingest, SyntheticPools};
+//! use meltica_venue::{Decode, Ingest, Session, VenuePools};
 //! use meltica_venue_binance::BinanceSpot;
 //!
 //! let mut catalog = Catalog::new();
@@ -25,8 +25,7 @@
 //! let instrument: Instrument = "BTC-USDT".parse()?;
 //! let id = catalog.instrument(instrument)?;
 //!
-//! let pools = SyntheticPools::new(16);
-//! let mut binance = BinanceSpot::new(venue, pools.events, pools.books);
+//! let mut binance = BinanceSpot::new(venue, VenuePools::new(16));
 //! binance.add(instrument, id)?;
 //! let frame = br#"{"stream":"btcusdt@trade","data":{"e":"trade","E":1723161255343,"s":"BTCUSDT",
 //!     "t":3735683259,"p":"61837.63000000","q":"0.02000000","T":1723161255342,"m":true,"M":true}}"#;
@@ -41,4 +40,4 @@
 mod json;
 mod spot;
 
-pub use self::spot::{BinanceSpot, NotOnSpot};
+pub use self::spot::BinanceSpot;

@@ -3,16 +3,18 @@
 use std::path::{Path, PathBuf};
 
 use meltica_event::{Catalog, EventKind, InstrumentId, Timestamp};
-use meltica_venue::{Decode, DecodeCause, DecodeError, Decoded, Ingest, Recording, SyntheticPools};
+use meltica_venue::{
+    Decode, DecodeCause, DecodeError, Decoded, Ingest, Recording, Session, VenuePools,
+};
 use meltica_venue_binance::BinanceSpot;
 
 const BTC: InstrumentId = InstrumentId(1);
 
-fn adapter() -> (BinanceSpot, SyntheticPools) {
+fn adapter() -> (BinanceSpot, VenuePools) {
     let mut catalog = Catalog::new();
     let venue = catalog.venue("binance").expect("a legal name");
-    let pools = SyntheticPools::new(64);
-    let mut binance = BinanceSpot::new(venue, pools.events.clone(), pools.books.clone());
+    let pools = VenuePools::new(64);
+    let mut binance = BinanceSpot::new(venue, pools.clone());
     binance.add("BTC-USDT".parse().expect("a legal name"), BTC).expect("it is spot");
     (binance, pools)
 }
@@ -200,7 +202,7 @@ fn a_snapshot_belongs_to_the_only_instrument_or_to_the_one_that_is_named() {
     assert!(binance.book(eth).is_some() && binance.book(BTC).is_none());
     assert!(binance.snapshot(InstrumentId(9), frame, ingest, &mut |_| ()).is_err());
     let future = binance.add("BTC-USDT-PERP".parse().unwrap(), BTC).unwrap_err();
-    assert!(future.to_string().starts_with("BTC-USDT-PERP is not a spot instrument"));
+    assert!(future.to_string().starts_with("binance has no BTC-USDT-PERP: it is not a spot"));
 }
 
 proptest::proptest! {

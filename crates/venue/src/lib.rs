@@ -4,17 +4,19 @@
 //! An adapter implements [`Decode`]: bytes in, leased events out, nothing in between. Books are
 //! assembled next to the venue by a [`BookAssembly`], which verifies that no update is missing
 //! before anything travels on; a [`TopOracle`] checks the result against an independent stream of
-//! best prices, where a venue has one. [`Recording`] reads what was recorded, [`Synthetic`] makes up
+//! best prices, where a venue has one. What a connection needs beside decoding (subscriptions,
+//! snapshots to fetch, how patient and how fast it is) says [`Session`]; [`LocalVenue`] is the venue's
+//! own side, for tests and for runs without a network. [`Recording`] reads what was recorded, [`Synthetic`] makes up
 //! what was not. No clocks, no sockets: time is an argument, and whoever has bytes brings them.
 //!
 //! ```
 //! use meltica_event::{Catalog, EventKind, Timestamp};
-//! use meltica_venue::{Decoded, Ingest, Synthetic, SyntheticPools};
+//! use meltica_venue::{Decoded, Ingest, Synthetic, VenuePools};
 //!
 //! let mut catalog = Catalog::new();
 //! let venue = catalog.venue("synthetic")?;
 //! let btc = catalog.instrument("BTC-USDT".parse()?)?;
-//! let mut feed = Synthetic::new(venue, [btc], 7, SyntheticPools::new(16));
+//! let mut feed = Synthetic::new(venue, [btc], 7, VenuePools::new(16));
 //! let ingest = Ingest { time: Timestamp::from_nanos(0), mono_ns: 1 };
 //! let first: Decoded = feed.next(ingest);
 //! assert_eq!(first.header().kind, EventKind::BookSnapshot, "a stream begins with the whole book");
@@ -25,8 +27,11 @@
 
 mod assembly;
 mod decode;
+mod local;
 mod oracle;
+mod pools;
 mod recording;
+mod session;
 mod synthetic;
 
 /// What an adapter leases its events from: the recycler's own types, so that adapters need no other
@@ -36,7 +41,10 @@ pub use meltica_recycler::{Lease, Pool};
 pub use self::{
     assembly::{Applied, AssemblyStats, BookAssembly},
     decode::{Decode, DecodeCause, DecodeError, Decoded, Ingest, VenueStats},
+    local::LocalVenue,
     oracle::TopOracle,
+    pools::VenuePools,
     recording::{Frame, Recording, RecordingError, Summary},
-    synthetic::{Synthetic, SyntheticPools},
+    session::{BookStatus, Rhythm, Session, Unsupported, Wish},
+    synthetic::Synthetic,
 };
