@@ -1,13 +1,13 @@
 //! The frames as Binance documents them, read without an intermediate copy: text is borrowed from
 //! the frame, numbers go straight into their types, levels straight into a book.
 
-use std::{fmt, marker::PhantomData, str::FromStr};
+use std::{borrow::Cow, fmt};
 
-use meltica_event::{Book, Level, Levels, Price, Quantity, Side};
-use meltica_venue::{Lease, Pool};
+use meltica_event::{Price, Quantity, Side};
+use meltica_venue::json::{LazyBook, LevelsInto, decimal};
 use serde::{
     Deserialize, Deserializer,
-    de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
+    de::{DeserializeSeed, Error, IgnoredAny, MapAccess, Visitor},
 };
 use serde_json::value::RawValue;
 
@@ -17,8 +17,17 @@ pub(crate) enum Read<'a> {
     BookTicker(BookTicker<'a>),
     Depth(Depth<'a>),
     Snapshot(Depth<'a>),
-    /// Of a stream that is not known.
-    Unknown(&'a str),
+    /// Of a stream that is not known; a user's own events come by a stream whose name is a key.
+    Unknown {
+        stream: &'a str,
+        data: Option<&'a RawValue>,
+    },
+    /// An event without a stream around it, of this kind: what a user's own connection sends.
+    Bare(&'a str),
+    /// The same, wrapped.
+    Wrapped(&'a RawValue),
+    /// The answer to something that was sent, and why it was refused if it was.
+    Answer(Option<&'a RawValue>),
     /// The data came before the stream's name, so it was only kept: read it with
     /// [`DataInto`] now.
     Early {
@@ -55,26 +64,6 @@ impl Kind {
     }
 }
 
-/// A book, leased when the first level comes.
-pub(crate) struct LazyBook {
-    pool: Pool<Book>,
-    lease: Option<Lease<Book>>,
-}
-
-impl LazyBook {
-    pub(crate) const fn new(pool: Pool<Book>) -> Self {
-        Self { pool, lease: None }
-    }
-
-    fn get(&mut self) -> &mut Book {
-        self.lease.get_or_insert_with(|| self.pool.lease_or_heap())
-    }
-
-    pub(crate) fn into_lease(self) -> Lease<Book> {
-        self.lease.unwrap_or_else(|| self.pool.lease_or_heap())
-    }
-}
-
 /// Reads a frame of a combined stream, or a depth snapshot: which of the two is told by what is
 /// there.
 pub(crate) struct FrameInto<'b> {
@@ -100,13 +89,13 @@ impl<'de> Visitor<'de> for FrameInto<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Read<'de>, A::Error> {
         let (mut stream, mut early, mut read) = (None, None, None);
+        let (mut bare, mut wrapped, mut answer) = (None, None, None);
         let mut snapshot = DepthParts::default();
         while let Some(key) = map.next_key::<&str>()? {
             match key {
                 "stream" => stream = Some(map.next_value::<&'de str>()?),
                 "data" => match stream.map(Kind::of) {
-                    None => early = Some(map.next_value::<&'de RawValue>()?),
-                    Some(None) => drop(map.next_value::<IgnoredAny>()?),
+                    None | Some(None) => early = Some(map.next_value::<&'de RawValue>()?),
                     Some(Some(kind)) => {
                         *self.operation = kind.name();
                         let book = &mut *self.book;
@@ -114,6 +103,13 @@ impl<'de> Visitor<'de> for FrameInto<'_> {
                         *self.operation = "frame";
                     }
                 },
+                "e" => bare = Some(map.next_value::<&'de str>()?),
+                "event" => wrapped = Some(map.next_value::<&'de RawValue>()?),
+                "result" => {
+                    map.next_value::<IgnoredAny>()?;
+                    answer = Some(None);
+                }
+                "error" => answer = Some(Some(map.next_value::<&'de RawValue>()?)),
                 "lastUpdateId" | "bids" | "asks" => {
                     *self.operation = "snapshot";
                     snapshot.take(key, &mut map, self.book)?;
@@ -124,14 +120,21 @@ impl<'de> Visitor<'de> for FrameInto<'_> {
         }
         match (stream, early, read) {
             (_, _, Some(read)) => Ok(read),
+            (Some(stream), data, None) if Kind::of(stream).is_none() => {
+                Ok(Read::Unknown { stream, data })
+            }
             (Some(stream), Some(data), None) => Ok(Read::Early { stream, data }),
-            (Some(stream), None, None) if Kind::of(stream).is_none() => Ok(Read::Unknown(stream)),
             (Some(_), None, None) => Err(A::Error::missing_field("data")),
             (None, _, None) if snapshot.last.is_some() => {
                 *self.operation = "snapshot";
                 snapshot.whole().map(Read::Snapshot)
             }
-            (None, _, None) => Err(A::Error::missing_field("stream")),
+            (None, ..) => match (bare, wrapped, answer) {
+                (_, Some(event), _) => Ok(Read::Wrapped(event)),
+                (Some(kind), ..) => Ok(Read::Bare(kind)),
+                (_, _, Some(refusal)) => Ok(Read::Answer(refusal)),
+                _ => Err(A::Error::missing_field("stream")),
+            },
         }
     }
 }
@@ -184,6 +187,56 @@ pub(crate) struct BookTicker<'a> {
     pub(crate) ask: Price,
     #[serde(rename = "A", deserialize_with = "decimal")]
     pub(crate) ask_quantity: Quantity,
+}
+
+/// What every event of a user's own connection says first.
+#[derive(Deserialize)]
+pub(crate) struct UserEvent<'a> {
+    #[serde(rename = "e")]
+    pub(crate) kind: Option<&'a str>,
+}
+
+/// Why something was refused.
+#[derive(Deserialize)]
+pub(crate) struct Refusal<'a> {
+    #[serde(borrow)]
+    pub(crate) msg: Cow<'a, str>,
+}
+
+/// What became of an order.
+#[derive(Deserialize)]
+pub(crate) struct ExecutionReport<'a> {
+    #[serde(rename = "s")]
+    pub(crate) symbol: &'a str,
+    #[serde(rename = "c", borrow)]
+    pub(crate) client_order_id: Cow<'a, str>,
+    /// The order that a cancellation is about; empty otherwise.
+    #[serde(rename = "C", borrow, default)]
+    pub(crate) original_client_order_id: Cow<'a, str>,
+    #[serde(rename = "S")]
+    pub(crate) side: &'a str,
+    #[serde(rename = "q", deserialize_with = "decimal")]
+    pub(crate) quantity: Quantity,
+    #[serde(rename = "p", deserialize_with = "decimal")]
+    pub(crate) price: Price,
+    #[serde(rename = "x")]
+    pub(crate) exec_type: &'a str,
+    #[serde(rename = "X")]
+    pub(crate) status: &'a str,
+    #[serde(rename = "r", borrow)]
+    pub(crate) reason: Cow<'a, str>,
+    #[serde(rename = "i")]
+    pub(crate) order_id: u64,
+    #[serde(rename = "I")]
+    pub(crate) execution_id: u64,
+    #[serde(rename = "l", deserialize_with = "decimal")]
+    pub(crate) last_quantity: Quantity,
+    #[serde(rename = "z", deserialize_with = "decimal")]
+    pub(crate) cumulative_quantity: Quantity,
+    #[serde(rename = "L", deserialize_with = "decimal")]
+    pub(crate) last_price: Price,
+    #[serde(rename = "T")]
+    pub(crate) transaction_time: i64,
 }
 
 /// What stands in a depth frame beside its levels.
@@ -281,62 +334,6 @@ impl<'de> DepthParts<'de> {
         }
         Ok(Depth { symbol: self.symbol, event_time: self.event_time, first, last })
     }
-}
-
-struct LevelsInto<'b>(&'b mut Levels);
-
-impl<'de> DeserializeSeed<'de> for LevelsInto<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-}
-
-impl<'de> Visitor<'de> for LevelsInto<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array of [price, quantity]")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut levels: A) -> Result<(), A::Error> {
-        while let Some((price, quantity)) =
-            levels.next_element::<(Decimal<Price>, Decimal<Quantity>)>()?
-        {
-            self.0.set(Level { price: price.0, quantity: quantity.0 });
-        }
-        Ok(())
-    }
-}
-
-/// A decimal that is written as text.
-struct Decimal<T>(T);
-
-impl<'de, T: FromStr<Err: fmt::Display>> Deserialize<'de> for Decimal<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        decimal(deserializer).map(Self)
-    }
-}
-
-fn decimal<'de, D: Deserializer<'de>, T: FromStr<Err: fmt::Display>>(
-    deserializer: D,
-) -> Result<T, D::Error> {
-    struct Text<T>(PhantomData<T>);
-
-    impl<T: FromStr<Err: fmt::Display>> Visitor<'_> for Text<T> {
-        type Value = T;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a decimal as text")
-        }
-
-        fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
-            text.parse().map_err(|error| E::custom(format_args!("{text:?}: {error}")))
-        }
-    }
-
-    deserializer.deserialize_str(Text(PhantomData))
 }
 
 /// Who took liquidity: if the buyer made the quote, the seller did.

@@ -9,6 +9,7 @@
 //! | `trade` | [`Trade`](meltica_event::Trade), `E` as exchange time | `t`, dense |
 //! | `bookTicker` | [`TopOfBook`](meltica_event::TopOfBook), without a time: Binance sends none | `u`, growing |
 //! | `depth` | a [`Book`](meltica_event::Book) delta, once it follows a snapshot | `U` to `u`, growing |
+//! | `executionReport`, bare or wrapped | an [`ExecReport`](meltica_event::ExecReport), `T` as exchange time | none |
 //! | depth snapshot | a [`Book`](meltica_event::Book) snapshot | `lastUpdateId`, where the stream begins again |
 //!
 //! Books follow the rule of `U` and `u` (see [`BookAssembly`](meltica_venue::BookAssembly)), and are
@@ -37,7 +38,9 @@
 
 #![forbid(unsafe_code)]
 
+mod execution;
 mod json;
+mod local;
 mod spot;
 
-pub use self::spot::BinanceSpot;
+pub use self::{local::LocalBinance, spot::BinanceSpot};

@@ -1,3 +1,5 @@
+use std::{collections::VecDeque, fmt::Write, marker::PhantomData, time::Duration};
+
 use meltica_event::{
     Book, Event, EventKind, Header, Instrument, InstrumentId, InstrumentKind, Level, Numbering,
     Payload, Timestamp, TopOfBook, Trade, VenueId,
@@ -5,11 +7,16 @@ use meltica_event::{
 use meltica_venue::{
     Applied, AssemblyStats, BookAssembly, BookStatus, Decode, DecodeCause, DecodeError, Decoded,
     Ingest, Lease, Rhythm, Session, TopOracle, Unsupported, VenuePools, VenueStats, Wish,
+    json::{LazyBook, missing, read_into, read_part, text_of},
 };
-use serde::de::DeserializeSeed;
-use std::{collections::VecDeque, fmt::Write, time::Duration};
 
-use crate::json::{self, DataInto, Depth, DepthInto, FrameInto, Kind, LazyBook, Read, aggressor};
+use crate::{
+    execution,
+    json::{
+        self, DataInto, Depth, DepthInto, ExecutionReport, FrameInto, Kind, Read, Refusal,
+        UserEvent, aggressor,
+    },
+};
 
 /// The levels a side for which an assembled book has room from the start: a snapshot of 5,000, and
 /// as many again that deltas add below it.
@@ -18,6 +25,18 @@ const ASSEMBLED_LEVELS: usize = 10_000;
 /// The levels a side that a snapshot is asked for: 1,000 cost a fifth of what 5,000 do, of a weight
 /// that is limited to 6,000 a minute.
 const SNAPSHOT_LEVELS: u32 = 1_000;
+
+/// What a user's own connection sends.
+const USER_EVENTS: &[&str] = &[
+    "executionReport",
+    "outboundAccountPosition",
+    "balanceUpdate",
+    "listStatus",
+    "listenKeyExpired",
+    "externalLockUpdate",
+    "eventStreamTerminated",
+    "serverShutdown",
+];
 
 /// Decodes Binance spot frames for the instruments that were added.
 ///
@@ -66,7 +85,7 @@ impl BinanceSpot {
             let index = index
                 .ok_or_else(|| DecodeCause::UnknownSymbol { symbol: format!("{instrument:?}") })?;
             let mut book = LazyBook::new(self.pools.books.clone());
-            let depth = seeded(DepthInto(&mut book), text_of(frame)?)?;
+            let depth = read_into(DepthInto(&mut book), text_of(frame)?)?;
             Ok((index, depth, book.into_lease()))
         };
         let (index, depth, lease) = read().map_err(|cause| error("snapshot", cause))?;
@@ -121,6 +140,39 @@ impl BinanceSpot {
         *event = Event::new(header, Payload::TopOfBook(top));
         emit(Decoded::Event(event));
         Ok(())
+    }
+
+    /// An event of a user's own connection, which is `event` within the frame `text`.
+    fn user_event(
+        &mut self,
+        kind: &str,
+        event: &str,
+        text: &str,
+        ingest: Ingest,
+        emit: &mut dyn FnMut(Decoded),
+    ) -> (&'static str, Result<(), DecodeCause>) {
+        match kind {
+            "executionReport" => {
+                let mut report = || {
+                    let read = read_part(PhantomData::<ExecutionReport<'_>>, event, text)?;
+                    let market = &self.markets[self.market(read.symbol)?];
+                    let header = self.header(market.instrument, ingest);
+                    let mut lease = self.pools.executions.lease_or_heap();
+                    *lease = execution::report(&read, header)?;
+                    emit(Decoded::Execution(lease));
+                    Ok(())
+                };
+                ("executionReport", report())
+            }
+            "serverShutdown" => {
+                let reason = "binance closes this connection soon".to_owned();
+                self.wishes.push_back(Wish::Reconnect { reason });
+                ("frame", Ok(()))
+            }
+            // Balances and lists of orders: nothing that travels here.
+            _ if USER_EVENTS.contains(&kind) => ("frame", Ok(())),
+            _ => ("frame", Err(DecodeCause::UnknownStream { stream: kind.to_owned() })),
+        }
     }
 
     /// A delta or a snapshot of this market; its levels are in the lease.
@@ -202,22 +254,22 @@ impl Decode for BinanceSpot {
     ) -> Result<(), DecodeError> {
         let mut operation = "frame";
         let mut book = LazyBook::new(self.pools.books.clone());
-        let mut read = || {
+        let mut parse = || {
             let text = text_of(frame)?;
             let into = FrameInto { book: &mut book, operation: &mut operation };
-            match seeded(into, text)? {
+            match read_into(into, text)? {
                 Read::Early { stream, data } => {
-                    let Some(kind) = Kind::of(stream) else { return Ok(Read::Unknown(stream)) };
+                    let Some(kind) = Kind::of(stream) else {
+                        return Ok((text, Read::Unknown { stream, data: Some(data) }));
+                    };
                     operation = kind.name();
-                    // Columns are counted in the data; they are wanted in the frame.
-                    let data = data.get();
-                    seeded(DataInto { kind, book: &mut book }, data)
-                        .map_err(|cause| shifted(cause, text, data))
+                    let data = read_part(DataInto { kind, book: &mut book }, data.get(), text)?;
+                    Ok((text, data))
                 }
-                read => Ok(read),
+                read => Ok((text, read)),
             }
         };
-        let read = read().map_err(|cause| error(operation, cause))?;
+        let (text, read) = parse().map_err(|cause| error(operation, cause))?;
         let (operation, done) = match read {
             Read::Trade(trade) => ("trade", self.trade(trade, ingest, emit)),
             Read::BookTicker(top) => ("bookTicker", self.book_ticker(top, ingest, emit)),
@@ -232,8 +284,34 @@ impl Decode for BinanceSpot {
                 let (kind, lease) = (EventKind::BookSnapshot, book.into_lease());
                 ("snapshot", index.map(|index| self.depth(index, kind, depth, lease, ingest, emit)))
             }
-            Read::Unknown(stream) | Read::Early { stream, .. } => {
+            Read::Bare(kind) => self.user_event(kind, text, text, ingest, emit),
+            Read::Wrapped(event) => {
+                let event = event.get();
+                match read_part(PhantomData::<UserEvent<'_>>, event, text) {
+                    Ok(UserEvent { kind }) => {
+                        self.user_event(kind.unwrap_or("(none)"), event, text, ingest, emit)
+                    }
+                    Err(cause) => ("frame", Err(cause)),
+                }
+            }
+            Read::Answer(None) => ("answer", Ok(())),
+            Read::Answer(Some(refusal)) => {
+                let said = read_into(PhantomData::<Refusal<'_>>, refusal.get());
+                let reason = said.map_or_else(|_| refusal.get().to_owned(), |r| r.msg.into_owned());
+                ("answer", Err(DecodeCause::Refused { reason }))
+            }
+            // What came early was read above.
+            Read::Early { stream, .. } => {
                 ("frame", Err(DecodeCause::UnknownStream { stream: stream.to_owned() }))
+            }
+            Read::Unknown { stream, data } => {
+                let data = data.map_or("", |data| data.get());
+                match read_part(PhantomData::<UserEvent<'_>>, data, text) {
+                    Ok(UserEvent { kind: Some(kind) }) if USER_EVENTS.contains(&kind) => {
+                        self.user_event(kind, data, text, ingest, emit)
+                    }
+                    _ => ("frame", Err(DecodeCause::UnknownStream { stream: stream.to_owned() })),
+                }
             }
         };
         done.map_err(|cause| error(operation, cause))
@@ -355,41 +433,4 @@ impl Session for BinanceSpot {
 
 const fn error(operation: &'static str, cause: DecodeCause) -> DecodeError {
     DecodeError { venue: "binance", operation, cause }
-}
-
-fn text_of(frame: &[u8]) -> Result<&str, DecodeCause> {
-    std::str::from_utf8(frame).map_err(|error| DecodeCause::Malformed {
-        column: error.valid_up_to() + 1,
-        reason: "not UTF-8".to_owned(),
-    })
-}
-
-/// Reads the whole text into what the seed stands for.
-fn seeded<'a, S: DeserializeSeed<'a>>(seed: S, text: &'a str) -> Result<S::Value, DecodeCause> {
-    let mut reader = serde_json::Deserializer::from_str(text);
-    let read = seed.deserialize(&mut reader).map_err(malformed)?;
-    reader.end().map_err(malformed)?;
-    Ok(read)
-}
-
-fn malformed(error: serde_json::Error) -> DecodeCause {
-    // serde_json ends its messages with the place, which is told apart here.
-    let place = format!(" at line {} column {}", error.line(), error.column());
-    let reason = error.to_string();
-    let reason = reason.strip_suffix(&place).unwrap_or(&reason).to_owned();
-    DecodeCause::Malformed { column: error.column().max(1), reason }
-}
-
-fn missing(field: &str) -> DecodeCause {
-    DecodeCause::Malformed { column: 1, reason: format!("missing field `{field}`") }
-}
-
-fn shifted(error: DecodeCause, frame: &str, data: &str) -> DecodeCause {
-    match error {
-        DecodeCause::Malformed { column, reason } => {
-            let start = data.as_ptr().addr() - frame.as_ptr().addr();
-            DecodeCause::Malformed { column: column + start, reason }
-        }
-        other => other,
-    }
 }

@@ -26,11 +26,18 @@
 #![forbid(unsafe_code)]
 
 mod assembly;
+mod checked;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod decode;
+#[cfg(feature = "json")]
+pub mod json;
 mod local;
+mod market;
 mod oracle;
 mod pools;
 mod recording;
+mod rfc3339;
 mod session;
 mod synthetic;
 
@@ -40,11 +47,14 @@ pub use meltica_recycler::{Lease, Pool};
 
 pub use self::{
     assembly::{Applied, AssemblyStats, BookAssembly},
+    checked::CheckedBook,
     decode::{Decode, DecodeCause, DecodeError, Decoded, Ingest, VenueStats},
     local::LocalVenue,
+    market::{BookChange, LocalMarket, Move},
     oracle::TopOracle,
     pools::VenuePools,
     recording::{Frame, Recording, RecordingError, Summary},
+    rfc3339::{parse_utc, write_utc},
     session::{BookStatus, Rhythm, Session, Unsupported, Wish},
     synthetic::Synthetic,
 };
