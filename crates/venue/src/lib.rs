@@ -36,6 +36,7 @@ mod local;
 mod market;
 mod oracle;
 mod pools;
+mod recorder;
 mod recording;
 mod rfc3339;
 mod session;
@@ -53,7 +54,8 @@ pub use self::{
     market::{BookChange, LocalMarket, Move},
     oracle::TopOracle,
     pools::VenuePools,
-    recording::{Frame, Recording, RecordingError, Summary},
+    recorder::{Recorder, RecorderError, RecorderStats},
+    recording::{Entry, Frame, Happened, Recording, RecordingError, Summary},
     rfc3339::{parse_utc, write_utc},
     session::{BookStatus, Rhythm, Session, Unsupported, Wish},
     synthetic::Synthetic,
