@@ -43,10 +43,17 @@ const ARROWS: &[(u8, &str, &[&str])] = &[
         ],
     ),
     (3, "meltica-venue-binance", &["meltica-venue", "meltica-event"]),
+    (3, "meltica-venue-kraken", &["meltica-venue", "meltica-event"]),
     (
         4,
         "meltica-gateway",
-        &["meltica", "meltica-telemetry", "meltica-venue", "meltica-venue-binance"],
+        &[
+            "meltica",
+            "meltica-telemetry",
+            "meltica-venue",
+            "meltica-venue-binance",
+            "meltica-venue-kraken",
+        ],
     ),
     (4, "meltica-simulation", &["meltica"]),
     (4, "meltica-benches", ANYTHING),

@@ -8,7 +8,7 @@ use meltica_venue_binance::BinanceSpot;
 
 fn adapter() -> BinanceSpot {
     let mut binance = BinanceSpot::new(VenueId(1), VenuePools::new(8));
-    binance.add("BTC-USDT".parse().unwrap(), InstrumentId(1)).unwrap();
+    binance.add("BTC-USDT".parse().expect("a legal name"), InstrumentId(1)).expect("it is spot");
     binance
 }
 

@@ -69,6 +69,193 @@ pub fn read_part<'a, S: DeserializeSeed<'a>>(
     })
 }
 
+/// Reads an array within a frame element by element; `each` may refuse one with a cause of its own.
+///
+/// # Errors
+///
+/// As `each`; [`DecodeCause::Malformed`] if it is no array of these.
+pub fn elements<'a, T: Deserialize<'a>>(
+    data: &'a str,
+    text: &str,
+    each: &mut dyn FnMut(T) -> Result<(), DecodeCause>,
+) -> Result<(), DecodeCause> {
+    struct Each<'e, T> {
+        each: &'e mut dyn FnMut(T) -> Result<(), DecodeCause>,
+        cause: &'e mut Option<DecodeCause>,
+        of: PhantomData<T>,
+    }
+
+    impl<'de, T: Deserialize<'de>> DeserializeSeed<'de> for Each<'_, T> {
+        type Value = ();
+
+        fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+            deserializer.deserialize_seq(self)
+        }
+    }
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Each<'_, T> {
+        type Value = ();
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an array")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<(), A::Error> {
+            while let Some(element) = array.next_element()? {
+                if let Err(cause) = (self.each)(element) {
+                    *self.cause = Some(cause);
+                    return Err(A::Error::custom("told apart"));
+                }
+            }
+            Ok(())
+        }
+    }
+
+    let mut cause = None;
+    let seed = Each { each, cause: &mut cause, of: PhantomData };
+    read_part(seed, data, text).map_err(|error| cause.unwrap_or(error))
+}
+
+/// The fields of the object that a frame is: each key with its value as it stands, not read yet.
+///
+/// What a frame is about may stand behind what it says, and serde_json keeps a value for later only at
+/// the price of an allocation (it stacks brackets). This finds where values end, and allocates nothing.
+/// A value is checked when it is read; of one that nobody reads only its brackets and quotes are.
+pub fn fields(text: &str) -> Fields<'_> {
+    Fields { text, at: 0, state: Place::Start }
+}
+
+/// What [`fields`] answers: keys (between their quotes, escapes and all) and values, or what is wrong.
+pub struct Fields<'a> {
+    text: &'a str,
+    at: usize,
+    state: Place,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Start,
+    Inside,
+    End,
+}
+
+impl<'a> Fields<'a> {
+    fn malformed(&mut self, reason: &str) -> DecodeCause {
+        self.state = Place::End;
+        DecodeCause::Malformed { column: self.at + 1, reason: reason.to_owned() }
+    }
+
+    /// The next byte that is no blank.
+    fn peek(&mut self) -> Option<u8> {
+        let rest = &self.text.as_bytes()[self.at..];
+        self.at += rest.iter().position(|byte| !byte.is_ascii_whitespace()).unwrap_or(rest.len());
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    /// Goes behind this byte, if it is next.
+    fn take(&mut self, byte: u8) -> bool {
+        let next = self.peek() == Some(byte);
+        self.at += usize::from(next);
+        next
+    }
+
+    /// Goes behind the closing quote of a text whose opening one was taken.
+    fn text_end(&mut self) -> Option<()> {
+        loop {
+            let rest = &self.text.as_bytes()[self.at..];
+            let found = rest.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
+            self.at += found + 1;
+            if rest[found] == b'"' {
+                return Some(());
+            }
+            self.at += usize::from(self.at < self.text.len());
+        }
+    }
+
+    /// Goes behind a value.
+    fn value_end(&mut self) -> Option<()> {
+        let mut depth = 0;
+        loop {
+            match *self.text.as_bytes().get(self.at)? {
+                b'"' => {
+                    self.at += 1;
+                    self.text_end()?;
+                    if depth == 0 {
+                        return Some(());
+                    }
+                    continue;
+                }
+                b'{' | b'[' => depth += 1,
+                b'}' | b']' if depth == 0 => return Some(()),
+                b'}' | b']' => {
+                    depth -= 1;
+                    if depth == 0 {
+                        self.at += 1;
+                        return Some(());
+                    }
+                }
+                b',' if depth == 0 => return Some(()),
+                _ => {}
+            }
+            self.at += 1;
+        }
+    }
+
+    fn field(&mut self) -> Result<Option<(&'a str, &'a str)>, DecodeCause> {
+        if self.state == Place::Start {
+            if !self.take(b'{') {
+                return Err(self.malformed("expected an object"));
+            }
+            self.state = Place::Inside;
+            if self.take(b'}') {
+                return self.end();
+            }
+        } else if self.take(b'}') {
+            return self.end();
+        } else if !self.take(b',') {
+            return Err(self.malformed("expected `,` or `}`"));
+        }
+        if !self.take(b'"') {
+            return Err(self.malformed("expected a key"));
+        }
+        let start = self.at;
+        self.text_end().ok_or_else(|| self.malformed("EOF while looking for the end of a key"))?;
+        let key = &self.text[start..self.at - 1];
+        if !self.take(b':') {
+            return Err(self.malformed("expected `:`"));
+        }
+        self.peek();
+        let start = self.at;
+        self.value_end()
+            .ok_or_else(|| self.malformed("EOF while looking for the end of a value"))?;
+        let value = self.text[start..self.at].trim_ascii_end();
+        if value.is_empty() {
+            return Err(self.malformed("expected a value"));
+        }
+        Ok(Some((key, value)))
+    }
+
+    /// Nothing but blanks may follow.
+    fn end(&mut self) -> Result<Option<(&'a str, &'a str)>, DecodeCause> {
+        if self.peek().is_some() {
+            return Err(self.malformed("trailing characters"));
+        }
+        self.state = Place::End;
+        Ok(None)
+    }
+}
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = Result<(&'a str, &'a str), DecodeCause>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.state == Place::End {
+            return None;
+        }
+        self.field().transpose()
+    }
+}
+
 /// A field is missing.
 pub fn missing(field: &str) -> DecodeCause {
     DecodeCause::Malformed { column: 1, reason: format!("missing field `{field}`") }
@@ -246,3 +433,6 @@ pub fn utc<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::E
 
     deserializer.deserialize_str(Moment)
 }
+
+#[cfg(test)]
+mod tests;
