@@ -43,6 +43,7 @@ const ARROWS: &[(u8, &str, &[&str])] = &[
         ],
     ),
     (3, "meltica-venue-binance", &["meltica-venue", "meltica-event"]),
+    (3, "meltica-venue-coinbase", &["meltica-venue", "meltica-event"]),
     (3, "meltica-venue-kraken", &["meltica-venue", "meltica-event"]),
     (
         4,
@@ -52,6 +53,7 @@ const ARROWS: &[(u8, &str, &[&str])] = &[
             "meltica-telemetry",
             "meltica-venue",
             "meltica-venue-binance",
+            "meltica-venue-coinbase",
             "meltica-venue-kraken",
         ],
     ),
