@@ -45,6 +45,7 @@ const ARROWS: &[(u8, &str, &[&str])] = &[
     (3, "meltica-venue-binance", &["meltica-venue", "meltica-event"]),
     (3, "meltica-venue-coinbase", &["meltica-venue", "meltica-event"]),
     (3, "meltica-venue-kraken", &["meltica-venue", "meltica-event"]),
+    (3, "meltica-venue-okx", &["meltica-venue", "meltica-event"]),
     (
         4,
         "meltica-gateway",
@@ -55,6 +56,7 @@ const ARROWS: &[(u8, &str, &[&str])] = &[
             "meltica-venue-binance",
             "meltica-venue-coinbase",
             "meltica-venue-kraken",
+            "meltica-venue-okx",
         ],
     ),
     (4, "meltica-simulation", &["meltica"]),
