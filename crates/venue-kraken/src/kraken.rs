@@ -263,9 +263,13 @@ impl Kraken {
     }
 
     fn request(&mut self, method: &str, channel: &str, symbols: &str, more: &str) {
-        self.wishes.push_back(Wish::Send(format!(
+        let wish = Wish::Send(format!(
             r#"{{"method":"{method}","params":{{"channel":"{channel}","symbol":[{symbols}]{more}}}}}"#
-        )));
+        ));
+        // What is wished already need not be wished twice.
+        if !self.wishes.contains(&wish) {
+            self.wishes.push_back(wish);
+        }
     }
 
     /// The book of this market is asked for anew; Kraken sends a snapshot to whoever subscribes.

@@ -3,7 +3,7 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
 };
 
-use meltica_event::{Book, EventKind, InstrumentId};
+use meltica_event::{Book, EventKind, InstrumentId, Numbering};
 
 use crate::Decoded;
 
@@ -55,7 +55,9 @@ impl Consumer {
             let book = book.unwrap_or_else(|| panic!("{of:?}: a delta without a snapshot"));
             book.fold(message);
             let last = self.sequences.get(&of).copied().unwrap_or_default();
-            assert!(message.header.sequence >= last, "{of:?}: {last} is followed by less");
+            let follows = message.header.sequence >= last;
+            let again = message.header.numbering == Numbering::Rebase;
+            assert!(follows || again, "{of:?}: {last} is followed by less");
         }
         self.sequences.insert(of, message.header.sequence);
         let book = &self.books[&of];
