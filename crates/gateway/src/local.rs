@@ -10,3 +10,6 @@ pub(crate) use self::{
     serve::serve,
     server::LocalVenues,
 };
+
+#[cfg(test)]
+pub(crate) use self::script::Fault;

@@ -128,19 +128,20 @@ pub(crate) fn replay(args: &ReplayArgs) -> Result<Summary, ReplayError> {
 struct Pacer {
     times: f64,
     interrupt: Interrupt,
-    start: Instant,
-    first: Option<i64>,
+    /// When the first was received, and when it was replayed.
+    first: Option<(i64, Instant)>,
 }
 
 impl Pacer {
     fn new(times: f64, interrupt: Interrupt) -> Self {
-        Self { times, interrupt, start: Instant::now(), first: None }
+        Self { times, interrupt, first: None }
     }
 
     /// Waits until what was received then is due; answers whether to go on.
     fn wait(&mut self, received: Option<Timestamp>) -> bool {
         let Some(nanos) = received.and_then(Timestamp::nanos) else { return true };
-        let since = nanos.saturating_sub(*self.first.get_or_insert(nanos)).max(0);
+        let (first, start) = *self.first.get_or_insert_with(|| (nanos, Instant::now()));
+        let since = nanos.saturating_sub(first).max(0);
         // More than a clock can hold is as good as never; the user may interrupt.
         let due = Duration::try_from_secs_f64(since as f64 / 1e9 / self.times);
         let due = due.unwrap_or(Duration::MAX);
@@ -148,7 +149,7 @@ impl Pacer {
             if self.interrupt.is_set() {
                 return false;
             }
-            let left = due.saturating_sub(self.start.elapsed());
+            let left = due.saturating_sub(start.elapsed());
             if left.is_zero() {
                 return true;
             }
