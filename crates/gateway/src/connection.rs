@@ -126,6 +126,8 @@ impl Connection {
             backoff: Backoff::new(backoff, most_backoff),
             sends: VecDeque::new(),
             fetches: VecDeque::new(),
+            gets: Pacing::gap(rhythm.fetch_gap),
+            banned: Instant::now(),
             reconnect: None,
             known: HashSet::new(),
             refusals: vec![],
@@ -156,6 +158,10 @@ struct Driver<'a> {
     backoff: Backoff,
     sends: VecDeque<String>,
     fetches: VecDeque<Fetch>,
+    /// Limits that hold for an address, whatever becomes of its connections.
+    gets: Pacing,
+    /// A server has asked to be left alone until then.
+    banned: Instant,
     /// Why another connection is wished for.
     reconnect: Option<String>,
     /// What was told already.
@@ -227,7 +233,7 @@ impl Driver<'_> {
     fn tell(&mut self, why: &str, pause: Duration) {
         let venue = self.of.venue;
         let pause = humantime::format_duration(Duration::from_millis(pause.as_millis() as u64));
-        if self.known.insert(why.to_owned()) {
+        if self.known.len() < MAX_KNOWN && self.known.insert(why.to_owned()) {
             say(format_args!("{venue}: {why}; the next attempt is in {pause}"));
         } else {
             tracing::debug!(venue, why, %pause, "another attempt");
@@ -308,7 +314,6 @@ impl Driver<'_> {
         let mut active = opened;
         let mut next_look = opened;
         let mut sends = Pacing::new(self.rhythm.send_gap, self.rhythm.sends);
-        let mut gets = Pacing::gap(self.rhythm.fetch_gap);
         let mut running = JoinSet::<Fetched>::new();
         let mut proved = false;
         loop {
@@ -360,10 +365,10 @@ impl Driver<'_> {
             if running.is_empty()
                 && let Some(fetch) = self.fetches.front()
             {
-                let due = gets.next(now.max(fetch.due));
+                let due = self.gets.next(now.max(fetch.due).max(self.banned));
                 if due <= now {
                     self.fetch(&mut running, handshake);
-                    gets.note(now);
+                    self.gets.note(now);
                 } else {
                     wake = wake.min(due);
                 }
@@ -435,8 +440,9 @@ impl Driver<'_> {
             Err(error) => {
                 self.of.counts.fetches_failed.fetch_add(1, Relaxed);
                 let mut pause = fetch.backoff.next();
-                if let FetchError::Status { after: Some(after), .. } = &error {
-                    pause = pause.max(*after);
+                if let Some(alone) = error.leave_alone() {
+                    pause = pause.max(alone);
+                    self.banned = Instant::now() + alone;
                 }
                 if self.of.told {
                     let why = format!("the snapshot of {instrument} could not be fetched: {error}");
@@ -505,6 +511,9 @@ impl Driver<'_> {
 
 /// Refusals that are told and remembered; a venue that has more to say says the same.
 const MAX_REFUSALS: usize = 16;
+
+/// Reasons that are told and remembered; there are not that many, unless a venue makes them up.
+const MAX_KNOWN: usize = 256;
 
 const SENT_IN_VAIN: &str = "what was sent was not taken";
 

@@ -84,3 +84,13 @@ pub(super) enum FetchError {
     #[error("there was no answer within {limit:?}")]
     Slow { limit: Duration },
 }
+
+impl FetchError {
+    /// For how long the server wants to be asked for nothing at all. Who asks on is banned for longer.
+    pub(super) fn leave_alone(&self) -> Option<Duration> {
+        let Self::Status { status, after } = self else { return None };
+        // Binance has 418 for those who went on after 429.
+        let too_many = matches!(status.as_u16(), 418 | 429);
+        after.or(too_many.then_some(Duration::from_secs(60)))
+    }
+}

@@ -611,8 +611,36 @@ fn a_fetch_says_what_is_wrong_with_its_answer() {
         let error = runtime.block_on(fetch::get(endpoint, "/depth?a=1".to_owned(), LIMIT));
         let error = error.unwrap_err();
         assert!(error.to_string().contains(said), "{error}");
-        if let FetchError::Status { after, .. } = error {
-            assert_eq!(after, Some(Duration::from_secs(7)));
-        }
+        let alone = matches!(error, FetchError::Status { .. }).then_some(Duration::from_secs(7));
+        assert_eq!(error.leave_alone(), alone);
     }
+}
+
+#[test]
+fn a_server_that_wants_to_be_left_alone_is_also_by_the_next_connections() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    static ASKED: Mutex<Vec<Instant>> = Mutex::new(vec![]);
+    let flighty = serve(|stream, _| async {
+        let Ok(mut socket) = accept_async(stream).await else { return };
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let _ = socket.close(None).await;
+    });
+    let strict = serve(|mut stream, _| async move {
+        let _ = stream.read(&mut [0; 4_096]).await;
+        ASKED.lock().unwrap().push(Instant::now());
+        let answer = "HTTP/1.1 418 I'm a teapot\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n";
+        let _ = stream.write_all(answer.as_bytes()).await;
+    });
+    let url = format!("ws://{flighty}/");
+    let mut connection = connection(Venue::Binance, &["BTC-USDT"], &url, Patience::local());
+    let trust = Trust::new(None).unwrap();
+    connection.rest = Some(Endpoint::new(&format!("http://{strict}"), &trust).unwrap());
+    let counts = Arc::clone(&connection.counts);
+    until(connection, &mut Notes::default(), |_| ASKED.lock().unwrap().len() == 2);
+    let asked = ASKED.lock().unwrap();
+    assert!(asked[1] - asked[0] >= Duration::from_millis(990), "{asked:?}");
+    assert!(counts.opened.load(Relaxed) > 3, "though each connection wanted it: {counts:?}");
+    let unsaid = FetchError::Status { status: hyper::StatusCode::TOO_MANY_REQUESTS, after: None };
+    assert_eq!(unsaid.leave_alone(), Some(Duration::from_secs(60)));
 }
