@@ -1,4 +1,4 @@
-use std::{collections::VecDeque, fmt::Write, marker::PhantomData, time::Duration};
+use std::{collections::VecDeque, fmt::Write, time::Duration};
 
 use meltica_event::{
     Book, Event, EventKind, Header, Instrument, InstrumentId, InstrumentKind, Level, Numbering,
@@ -7,15 +7,12 @@ use meltica_event::{
 use meltica_venue::{
     Applied, AssemblyStats, BookAssembly, BookStatus, Decode, DecodeCause, DecodeError, Decoded,
     Ingest, Lease, Rhythm, Session, TopOracle, Unsupported, VenuePools, VenueStats, Wish,
-    json::{LazyBook, missing, read_into, read_part, text_of},
+    json::{LazyBook, Reader, missing, text_of},
 };
 
 use crate::{
     execution,
-    json::{
-        self, DataInto, Depth, DepthInto, ExecutionReport, FrameInto, Kind, Read, Refusal,
-        UserEvent, aggressor,
-    },
+    json::{self, Depth, ExecutionReport, Read, aggressor},
 };
 
 /// The levels a side for which an assembled book has room from the start: a snapshot of 5,000, and
@@ -85,7 +82,9 @@ impl BinanceSpot {
             let index = index
                 .ok_or_else(|| DecodeCause::UnknownSymbol { symbol: format!("{instrument:?}") })?;
             let mut book = LazyBook::new(self.pools.books.clone());
-            let depth = read_into(DepthInto(&mut book), text_of(frame)?)?;
+            let mut reader = Reader::new(text_of(frame)?);
+            let depth = Depth::read(&mut reader, &mut book)?;
+            reader.end()?;
             Ok((index, depth, book.into_lease()))
         };
         let (index, depth, lease) = read().map_err(|cause| error("snapshot", cause))?;
@@ -142,19 +141,18 @@ impl BinanceSpot {
         Ok(())
     }
 
-    /// An event of a user's own connection, which is `event` within the frame `text`.
+    /// An event of a user's own connection.
     fn user_event(
         &mut self,
         kind: &str,
-        event: &str,
-        text: &str,
+        mut event: Reader<'_>,
         ingest: Ingest,
         emit: &mut dyn FnMut(Decoded),
     ) -> (&'static str, Result<(), DecodeCause>) {
         match kind {
             "executionReport" => {
                 let mut report = || {
-                    let read = read_part(PhantomData::<ExecutionReport<'_>>, event, text)?;
+                    let read = ExecutionReport::read(&mut event)?;
                     let market = &self.markets[self.market(read.symbol)?];
                     let header = self.header(market.instrument, ingest);
                     let mut lease = self.pools.executions.lease_or_heap();
@@ -166,7 +164,10 @@ impl BinanceSpot {
             }
             "serverShutdown" => {
                 let reason = "binance closes this connection soon".to_owned();
-                self.wishes.push_back(Wish::Reconnect { reason });
+                let wish = Wish::Reconnect { reason };
+                if !self.wishes.contains(&wish) {
+                    self.wishes.push_back(wish);
+                }
                 ("frame", Ok(()))
             }
             // Balances and lists of orders: nothing that travels here.
@@ -254,22 +255,9 @@ impl Decode for BinanceSpot {
     ) -> Result<(), DecodeError> {
         let mut operation = "frame";
         let mut book = LazyBook::new(self.pools.books.clone());
-        let mut parse = || {
-            let text = text_of(frame)?;
-            let into = FrameInto { book: &mut book, operation: &mut operation };
-            match read_into(into, text)? {
-                Read::Early { stream, data } => {
-                    let Some(kind) = Kind::of(stream) else {
-                        return Ok((text, Read::Unknown { stream, data: Some(data) }));
-                    };
-                    operation = kind.name();
-                    let data = read_part(DataInto { kind, book: &mut book }, data.get(), text)?;
-                    Ok((text, data))
-                }
-                read => Ok((text, read)),
-            }
-        };
-        let (text, read) = parse().map_err(|cause| error(operation, cause))?;
+        let read = text_of(frame)
+            .and_then(|text| Ok((text, json::frame(text, &mut book, &mut operation)?)));
+        let (text, read) = read.map_err(|cause| error(operation, cause))?;
         let (operation, done) = match read {
             Read::Trade(trade) => ("trade", self.trade(trade, ingest, emit)),
             Read::BookTicker(top) => ("bookTicker", self.book_ticker(top, ingest, emit)),
@@ -284,31 +272,26 @@ impl Decode for BinanceSpot {
                 let (kind, lease) = (EventKind::BookSnapshot, book.into_lease());
                 ("snapshot", index.map(|index| self.depth(index, kind, depth, lease, ingest, emit)))
             }
-            Read::Bare(kind) => self.user_event(kind, text, text, ingest, emit),
-            Read::Wrapped(event) => {
-                let event = event.get();
-                match read_part(PhantomData::<UserEvent<'_>>, event, text) {
-                    Ok(UserEvent { kind }) => {
-                        self.user_event(kind.unwrap_or("(none)"), event, text, ingest, emit)
-                    }
-                    Err(cause) => ("frame", Err(cause)),
+            Read::Bare(kind) => self.user_event(kind, Reader::new(text), ingest, emit),
+            Read::Wrapped(place) => match json::kind(&mut Reader::from(text, place)) {
+                Ok(kind) => {
+                    let event = Reader::from(text, place);
+                    self.user_event(kind.unwrap_or("(none)"), event, ingest, emit)
                 }
-            }
+                Err(cause) => ("frame", Err(cause)),
+            },
             Read::Answer(None) => ("answer", Ok(())),
-            Read::Answer(Some(refusal)) => {
-                let said = read_into(PhantomData::<Refusal<'_>>, refusal.get());
-                let reason = said.map_or_else(|_| refusal.get().to_owned(), |r| r.msg.into_owned());
+            Read::Answer(Some(place)) => {
+                let said = json::refusal(&mut Reader::from(text, place));
+                let reason = said.map_or_else(|_| text.to_owned(), |reason| reason.into_owned());
                 ("answer", Err(DecodeCause::Refused { reason }))
             }
-            // What came early was read above.
-            Read::Early { stream, .. } => {
-                ("frame", Err(DecodeCause::UnknownStream { stream: stream.to_owned() }))
-            }
             Read::Unknown { stream, data } => {
-                let data = data.map_or("", |data| data.get());
-                match read_part(PhantomData::<UserEvent<'_>>, data, text) {
-                    Ok(UserEvent { kind: Some(kind) }) if USER_EVENTS.contains(&kind) => {
-                        self.user_event(kind, data, text, ingest, emit)
+                let event = |place| json::kind(&mut Reader::from(text, place)).ok().flatten();
+                let kind = data.and_then(event).filter(|kind| USER_EVENTS.contains(kind));
+                match (kind, data) {
+                    (Some(kind), Some(place)) => {
+                        self.user_event(kind, Reader::from(text, place), ingest, emit)
                     }
                     _ => ("frame", Err(DecodeCause::UnknownStream { stream: stream.to_owned() })),
                 }

@@ -1,16 +1,16 @@
 use std::{collections::VecDeque, time::Duration};
 
 use meltica_event::{
-    Book, Event, EventKind, Header, Instrument, InstrumentId, InstrumentKind, Level, Numbering,
-    Payload, Price, Side, Ticker, Timestamp, TopOfBook, Trade, VenueId,
+    Book, Event, EventKind, Header, Instrument, InstrumentId, InstrumentKind, Numbering, Payload,
+    Price, Side, Ticker, Timestamp, TopOfBook, Trade, VenueId,
 };
 use meltica_venue::{
     AssemblyStats, BookStatus, CheckedBook, Decode, DecodeCause, DecodeError, Decoded, Ingest,
     Lease, Rhythm, Session, Unsupported, VenuePools, VenueStats, Wish,
-    json::{LazyBook, missing, read_part, text_of, unknown_value},
+    json::{LazyBook, Reader, missing, text_of, unknown_value},
 };
 
-use crate::json::{self, Desk, Envelope, EventsInto, Gathered, PartOfBook, Told};
+use crate::json::{self, Desk, Envelope, Gathered, PartOfBook, Told};
 
 /// The levels a side for which a book has room from the start; a whole book has some ten thousand.
 const ROOM: usize = 20_000;
@@ -163,46 +163,79 @@ impl Coinbase {
         }
     }
 
-    /// Reads a frame whole, before anything is changed; only then counts it, and tells what is in it.
+    /// Reads a frame whole, changing nothing.
     fn frame(
-        &mut self,
-        text: &str,
-        envelope: &Envelope<'_>,
-        ingest: Ingest,
-        emit: &mut dyn FnMut(Decoded),
-    ) -> Result<(), DecodeCause> {
-        let sequence = envelope.sequence.ok_or_else(|| missing("sequence_num"))?;
-        let channel = envelope.channel.unwrap_or_default();
-        let mut gathered = std::mem::take(&mut self.gathered);
-        let mut cause = None;
-        let read = match channel {
-            "l2_data" | "market_trades" | "ticker" => {
-                envelope.events.ok_or_else(|| missing("events")).and_then(|events| {
-                    let (desk, gathered) = (&*self, &mut gathered);
-                    let into = EventsInto { desk, gathered, cause: &mut cause };
-                    read_part(into, events, text)
-                })
+        &self,
+        frame: &[u8],
+        operation: &mut &'static str,
+        gathered: &mut Gathered,
+    ) -> Result<Counted, DecodeCause> {
+        let text = text_of(frame)?;
+        // About what nobody asked for: no reason to think that the frame is missing.
+        let mut unasked = None;
+        let mut read = |channel: &str, reader: &mut Reader<'_>| {
+            let known = CHANNELS.into_iter().find(|known| *known == channel);
+            let Some(known) = known else { return Ok(false) };
+            *operation = known;
+            let mut ahead = reader.clone();
+            match json::events(&mut ahead, self, gathered) {
+                Ok(()) => *reader = ahead,
+                Err(cause @ DecodeCause::UnknownSymbol { .. }) => {
+                    gathered.clear();
+                    let mut events = 0;
+                    reader.array(|reader| {
+                        events += 1;
+                        reader.skip()
+                    })?;
+                    // Beside others, which are not told either, the frame is missing after all.
+                    if events > 1 {
+                        return Err(cause);
+                    }
+                    unasked = Some(cause);
+                }
+                Err(cause) => return Err(cause),
             }
-            "heartbeats" | "subscriptions" => Ok(()),
-            _ => Err(DecodeCause::UnknownStream { stream: channel.to_owned() }),
+            Ok(true)
         };
-        let read = read.map_err(|error| cause.unwrap_or(error));
-        if read.is_err() {
-            gathered.books.clear();
-            gathered.events.clear();
+        let mut in_place = false;
+        let envelope = Envelope::read(text, &mut |channel, reader| {
+            in_place = read(channel, reader)?;
+            Ok(in_place)
+        })?;
+        let Some(channel) = envelope.channel else {
+            *operation = "frame";
+            if envelope.kind != Some("error") {
+                return Err(missing("channel"));
+            }
+            *operation = "answer";
+            let reason = envelope.message.as_deref().unwrap_or("no reason is given").to_owned();
+            return Err(DecodeCause::Refused { reason });
+        };
+        if !in_place && CHANNELS.contains(&channel) {
+            // The events came before the channel, or not at all.
+            let place = envelope.events.ok_or_else(|| missing("events"))?;
+            read(channel, &mut Reader::from(text, place))?;
         }
-        // What could not be read counts as missing; what nobody asked for does not.
-        let counts = !matches!(read, Err(DecodeCause::Malformed { .. }));
-        if counts && self.count(sequence, ingest) {
-            let time = envelope.time.unwrap_or(Timestamp::ABSENT);
-            self.tell(&mut gathered, time, ingest, emit);
+        let known =
+            CHANNELS.contains(&channel) || ["heartbeats", "subscriptions"].contains(&channel);
+        if !known {
+            unasked = Some(DecodeCause::UnknownStream { stream: channel.to_owned() });
         }
-        gathered.books.clear();
-        gathered.events.clear();
-        self.gathered = gathered;
-        read
+        let sequence = envelope.sequence.ok_or_else(|| missing("sequence_num"))?;
+        Ok(Counted { sequence, time: envelope.time.unwrap_or(Timestamp::ABSENT), unasked })
     }
 }
+
+/// A frame that was read, so that it counts.
+struct Counted {
+    sequence: u64,
+    time: Timestamp,
+    /// What it is about, if nobody asked for that.
+    unasked: Option<DecodeCause>,
+}
+
+/// The channels whose events are read.
+const CHANNELS: [&str; 3] = ["l2_data", "market_trades", "ticker"];
 
 fn header(venue: VenueId, instrument: InstrumentId, ingest: Ingest) -> Header {
     Header {
@@ -226,8 +259,8 @@ impl Desk for Coinbase {
         LazyBook::new(self.pools.books.clone())
     }
 
-    fn trade(&self, read: json::Trade<'_>, gathered: &mut Vec<Told>) -> Result<(), DecodeCause> {
-        let market = self.market(read.product_id)?;
+    fn trade(&self, read: &json::Trade<'_>) -> Result<Told, DecodeCause> {
+        let market = self.market(read.product)?;
         let aggressor = match read.side {
             "BUY" => Side::Sell,
             "SELL" => Side::Buy,
@@ -235,41 +268,36 @@ impl Desk for Coinbase {
         };
         let trade = Trade {
             price: read.price,
-            quantity: read.size,
-            id: read.trade_id,
+            quantity: read.quantity,
+            id: read.id,
             aggressor: Some(aggressor),
         };
         let header = Header {
-            sequence: read.trade_id,
+            sequence: read.id,
             numbering: Numbering::Dense,
             exchange_time: read.time,
             ..Header::default()
         };
         let mut event = self.pools.events.lease_or_heap();
         *event = Event::new(header, Payload::Trade(trade));
-        gathered.push(Told { market, whole: false, event });
-        Ok(())
+        Ok(Told { market, whole: false, event })
     }
 
-    fn ticker(&self, read: json::Ticker<'_>, gathered: &mut Vec<Told>) -> Result<(), DecodeCause> {
-        let market = self.market(read.product_id)?;
-        let top = TopOfBook {
-            bid: Level { price: read.best_bid, quantity: read.best_bid_quantity },
-            ask: Level { price: read.best_ask, quantity: read.best_ask_quantity },
-        };
+    fn ticker(&self, read: &json::Ticker<'_>) -> Result<[Told; 2], DecodeCause> {
+        let market = self.market(read.product)?;
+        let top = TopOfBook { bid: read.bid, ask: read.ask };
         let ticker = Ticker {
-            last: read.price,
+            last: read.last,
             open: Price::ZERO,
-            high: read.high_24_h,
-            low: read.low_24_h,
-            volume: read.volume_24_h,
+            high: read.high,
+            low: read.low,
+            volume: read.volume,
         };
-        for payload in [Payload::TopOfBook(top), Payload::Ticker(ticker)] {
+        Ok([Payload::TopOfBook(top), Payload::Ticker(ticker)].map(|payload| {
             let mut event = self.pools.events.lease_or_heap();
             *event = Event::new(Header::default(), payload);
-            gathered.push(Told { market, whole: false, event });
-        }
-        Ok(())
+            Told { market, whole: false, event }
+        }))
     }
 }
 
@@ -280,21 +308,19 @@ impl Decode for Coinbase {
         ingest: Ingest,
         emit: &mut dyn FnMut(Decoded),
     ) -> Result<(), DecodeError> {
-        let error = |operation, cause| DecodeError { venue: "coinbase", operation, cause };
-        let frame = text_of(frame).and_then(|text| Ok((text, Envelope::read(text)?)));
-        let (text, envelope) = frame.map_err(|cause| error("frame", cause))?;
-        let operation = match (envelope.channel, envelope.kind) {
-            (Some("l2_data"), _) => "l2_data",
-            (Some("market_trades"), _) => "market_trades",
-            (Some("ticker"), _) => "ticker",
-            (Some(_), _) => "frame",
-            (None, Some("error")) => {
-                let reason = envelope.message.as_deref().unwrap_or("no reason is given").to_owned();
-                return Err(error("answer", DecodeCause::Refused { reason }));
+        let mut gathered = std::mem::take(&mut self.gathered);
+        let mut operation = "frame";
+        let read = self.frame(frame, &mut operation, &mut gathered);
+        let read = read.and_then(|Counted { sequence, time, unasked }| {
+            // What could not be read counts as missing; what nobody asked for does not.
+            if self.count(sequence, ingest) && unasked.is_none() {
+                self.tell(&mut gathered, time, ingest, emit);
             }
-            (None, _) => return Err(error("frame", missing("channel"))),
-        };
-        self.frame(text, &envelope, ingest, emit).map_err(|cause| error(operation, cause))
+            unasked.map_or(Ok(()), Err)
+        });
+        gathered.clear();
+        self.gathered = gathered;
+        read.map_err(|cause| DecodeError { venue: "coinbase", operation, cause })
     }
 
     fn stats(&self) -> VenueStats {

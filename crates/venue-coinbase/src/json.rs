@@ -1,15 +1,11 @@
 //! The frames as Coinbase documents them, read where they stand.
 
-use std::{borrow::Cow, fmt, marker::PhantomData};
+use std::borrow::Cow;
 
 use meltica_event::{Book, Event, Level, Price, Quantity, Side, Timestamp};
 use meltica_venue::{
     DecodeCause, Lease,
-    json::{LazyBook, LevelPrice, decimal, fields, read_part, unknown_value, utc},
-};
-use serde::{
-    Deserialize, Deserializer,
-    de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
+    json::{LazyBook, Reader, missing, unknown_value},
 };
 
 /// What a frame says it is.
@@ -18,79 +14,126 @@ pub(crate) struct Envelope<'a> {
     pub(crate) channel: Option<&'a str>,
     pub(crate) sequence: Option<u64>,
     pub(crate) time: Option<Timestamp>,
-    /// Not read yet.
-    pub(crate) events: Option<&'a str>,
+    /// Where its events begin.
+    pub(crate) events: Option<usize>,
     /// Of a frame without a channel.
     pub(crate) kind: Option<&'a str>,
     pub(crate) message: Option<Cow<'a, str>>,
 }
 
 impl<'a> Envelope<'a> {
-    pub(crate) fn read(text: &'a str) -> Result<Self, DecodeCause> {
+    /// Reads all but the events; those `events` may read in place, if the channel is known when they
+    /// come: then it answers `true`.
+    pub(crate) fn read(
+        text: &'a str,
+        events: &mut dyn FnMut(&'a str, &mut Reader<'a>) -> Result<bool, DecodeCause>,
+    ) -> Result<Self, DecodeCause> {
         let mut envelope = Self::default();
-        for field in fields(text) {
-            let (key, value) = field?;
+        let mut reader = Reader::new(text);
+        reader.object(|reader, key| {
             match key {
-                "channel" => envelope.channel = Some(read_part(PhantomData, value, text)?),
-                "sequence_num" => envelope.sequence = Some(read_part(PhantomData, value, text)?),
-                "timestamp" => {
-                    let Utc(time) = read_part(PhantomData, value, text)?;
-                    envelope.time = Some(time);
+                "channel" => envelope.channel = Some(reader.text()?),
+                "sequence_num" => envelope.sequence = Some(reader.bare()?),
+                "timestamp" => envelope.time = Some(reader.utc()?),
+                "events" => {
+                    if !events(envelope.channel.unwrap_or_default(), reader)? {
+                        envelope.events = Some(reader.place()?);
+                    }
                 }
-                "events" => envelope.events = Some(value),
-                "type" => envelope.kind = Some(read_part(PhantomData, value, text)?),
-                "message" => envelope.message = Some(read_part(PhantomData, value, text)?),
-                _ => {}
+                "type" => envelope.kind = Some(reader.text()?),
+                "message" => envelope.message = Some(reader.message()?),
+                _ => reader.skip()?,
             }
-        }
+            Ok(())
+        })?;
+        reader.end()?;
         Ok(envelope)
     }
 }
 
-#[derive(Deserialize)]
-struct Utc(#[serde(deserialize_with = "utc")] Timestamp);
-
-#[derive(Deserialize)]
 pub(crate) struct Trade<'a> {
-    pub(crate) product_id: &'a str,
-    #[serde(deserialize_with = "decimal")]
-    pub(crate) trade_id: u64,
-    #[serde(deserialize_with = "decimal")]
+    pub(crate) product: &'a str,
+    pub(crate) id: u64,
     pub(crate) price: Price,
-    #[serde(deserialize_with = "decimal")]
-    pub(crate) size: Quantity,
-    #[serde(deserialize_with = "utc")]
+    pub(crate) quantity: Quantity,
     pub(crate) time: Timestamp,
+    /// The maker's.
     pub(crate) side: &'a str,
 }
 
-#[derive(Deserialize)]
-pub(crate) struct Ticker<'a> {
-    pub(crate) product_id: &'a str,
-    #[serde(deserialize_with = "decimal")]
-    pub(crate) price: Price,
-    #[serde(deserialize_with = "decimal")]
-    pub(crate) volume_24_h: Quantity,
-    #[serde(deserialize_with = "decimal")]
-    pub(crate) low_24_h: Price,
-    #[serde(deserialize_with = "decimal")]
-    pub(crate) high_24_h: Price,
-    #[serde(deserialize_with = "decimal")]
-    pub(crate) best_bid: Price,
-    #[serde(deserialize_with = "decimal")]
-    pub(crate) best_bid_quantity: Quantity,
-    #[serde(deserialize_with = "decimal")]
-    pub(crate) best_ask: Price,
-    #[serde(deserialize_with = "decimal")]
-    pub(crate) best_ask_quantity: Quantity,
+impl<'a> Trade<'a> {
+    fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeCause> {
+        let (mut product, mut id, mut price) = (None, None, None);
+        let (mut quantity, mut time, mut side) = (None, None, None);
+        reader.object(|reader, key| {
+            match key {
+                "product_id" => product = Some(reader.text()?),
+                "trade_id" => id = Some(reader.quoted()?),
+                "price" => price = Some(reader.price()?),
+                "size" => quantity = Some(reader.quantity()?),
+                "time" => time = Some(reader.utc()?),
+                "side" => side = Some(reader.text()?),
+                _ => reader.skip()?,
+            }
+            Ok(())
+        })?;
+        Ok(Self {
+            product: product.ok_or_else(|| missing("product_id"))?,
+            id: id.ok_or_else(|| missing("trade_id"))?,
+            price: price.ok_or_else(|| missing("price"))?,
+            quantity: quantity.ok_or_else(|| missing("size"))?,
+            time: time.ok_or_else(|| missing("time"))?,
+            side: side.ok_or_else(|| missing("side"))?,
+        })
+    }
 }
 
-#[derive(Deserialize)]
-struct Update<'a> {
-    side: &'a str,
-    price_level: LevelPrice,
-    #[serde(deserialize_with = "decimal")]
-    new_quantity: Quantity,
+pub(crate) struct Ticker<'a> {
+    pub(crate) product: &'a str,
+    pub(crate) last: Price,
+    pub(crate) volume: Quantity,
+    pub(crate) low: Price,
+    pub(crate) high: Price,
+    pub(crate) bid: Level,
+    pub(crate) ask: Level,
+}
+
+impl<'a> Ticker<'a> {
+    fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeCause> {
+        let (mut product, mut last, mut volume) = (None, None, None);
+        let (mut low, mut high) = (None, None);
+        let (mut bid, mut bid_quantity, mut ask, mut ask_quantity) = (None, None, None, None);
+        reader.object(|reader, key| {
+            match key {
+                "product_id" => product = Some(reader.text()?),
+                "price" => last = Some(reader.price()?),
+                "volume_24_h" => volume = Some(reader.quantity()?),
+                "low_24_h" => low = Some(reader.price()?),
+                "high_24_h" => high = Some(reader.price()?),
+                "best_bid" => bid = Some(reader.price()?),
+                "best_bid_quantity" => bid_quantity = Some(reader.quantity()?),
+                "best_ask" => ask = Some(reader.price()?),
+                "best_ask_quantity" => ask_quantity = Some(reader.quantity()?),
+                _ => reader.skip()?,
+            }
+            Ok(())
+        })?;
+        Ok(Self {
+            product: product.ok_or_else(|| missing("product_id"))?,
+            last: last.ok_or_else(|| missing("price"))?,
+            volume: volume.ok_or_else(|| missing("volume_24_h"))?,
+            low: low.ok_or_else(|| missing("low_24_h"))?,
+            high: high.ok_or_else(|| missing("high_24_h"))?,
+            bid: Level {
+                price: bid.ok_or_else(|| missing("best_bid"))?,
+                quantity: bid_quantity.ok_or_else(|| missing("best_bid_quantity"))?,
+            },
+            ask: Level {
+                price: ask.ok_or_else(|| missing("best_ask"))?,
+                quantity: ask_quantity.ok_or_else(|| missing("best_ask_quantity"))?,
+            },
+        })
+    }
 }
 
 /// What a frame holds, read and not yet told.
@@ -98,6 +141,13 @@ struct Update<'a> {
 pub(crate) struct Gathered {
     pub(crate) books: Vec<PartOfBook>,
     pub(crate) events: Vec<Told>,
+}
+
+impl Gathered {
+    pub(crate) fn clear(&mut self) {
+        self.books.clear();
+        self.events.clear();
+    }
 }
 
 pub(crate) struct PartOfBook {
@@ -119,154 +169,86 @@ pub(crate) trait Desk {
     fn market(&self, product: &str) -> Result<usize, DecodeCause>;
     /// A book for levels.
     fn book(&self) -> LazyBook;
-    /// The events that a trade becomes.
-    fn trade(&self, read: Trade<'_>, gathered: &mut Vec<Told>) -> Result<(), DecodeCause>;
+    /// The event that a trade becomes.
+    fn trade(&self, read: &Trade<'_>) -> Result<Told, DecodeCause>;
     /// The events that a ticker becomes.
-    fn ticker(&self, read: Ticker<'_>, gathered: &mut Vec<Told>) -> Result<(), DecodeCause>;
+    fn ticker(&self, read: &Ticker<'_>) -> Result<[Told; 2], DecodeCause>;
 }
 
 /// Reads the events of a frame.
-pub(crate) struct EventsInto<'r> {
-    pub(crate) desk: &'r dyn Desk,
-    pub(crate) gathered: &'r mut Gathered,
-    /// What is wrong, where serde has no words for it.
-    pub(crate) cause: &'r mut Option<DecodeCause>,
+pub(crate) fn events(
+    reader: &mut Reader<'_>,
+    desk: &impl Desk,
+    gathered: &mut Gathered,
+) -> Result<(), DecodeCause> {
+    reader.array(|reader| event(reader, desk, gathered))
 }
 
-impl EventsInto<'_> {
-    fn wrong<E: Error>(&mut self, cause: DecodeCause) -> E {
-        *self.cause = Some(cause);
-        E::custom("told apart")
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for EventsInto<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-}
-
-impl<'de> Visitor<'de> for EventsInto<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array of events")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(mut self, mut events: A) -> Result<(), A::Error> {
-        while events.next_element_seed(EventInto(&mut self))?.is_some() {}
+fn event(
+    reader: &mut Reader<'_>,
+    desk: &impl Desk,
+    gathered: &mut Gathered,
+) -> Result<(), DecodeCause> {
+    let first = gathered.events.len();
+    let (mut kind, mut product, mut book) = (None, None, None);
+    reader.object(|reader, key| {
+        match key {
+            "type" => kind = Some(reader.text()?),
+            "product_id" => product = Some(reader.text()?),
+            "updates" => updates(reader, book.get_or_insert_with(|| desk.book()))?,
+            "trades" => reader.array(|reader| {
+                gathered.events.push(desk.trade(&Trade::read(reader)?)?);
+                Ok(())
+            })?,
+            "tickers" => reader.array(|reader| {
+                gathered.events.extend(desk.ticker(&Ticker::read(reader)?)?);
+                Ok(())
+            })?,
+            _ => reader.skip()?,
+        }
         Ok(())
+    })?;
+    let whole = match kind {
+        Some("snapshot") => true,
+        Some("update") => false,
+        Some(other) => return Err(unknown_value("type", other)),
+        None => return Err(missing("type")),
+    };
+    for told in &mut gathered.events[first..] {
+        told.whole = whole;
     }
+    if let Some(book) = book {
+        let market = desk.market(product.ok_or_else(|| missing("product_id"))?)?;
+        gathered.books.push(PartOfBook { market, whole, book: book.into_lease() });
+    }
+    Ok(())
 }
 
-struct EventInto<'s, 'r>(&'s mut EventsInto<'r>);
-
-#[derive(Deserialize)]
-#[serde(field_identifier, rename_all = "snake_case")]
-enum Field {
-    Type,
-    ProductId,
-    Updates,
-    Trades,
-    Tickers,
-    #[serde(other)]
-    Other,
-}
-
-impl<'de> DeserializeSeed<'de> for EventInto<'_, '_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for EventInto<'_, '_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an event")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let reader = self.0;
-        let first = reader.gathered.events.len();
-        let (mut kind, mut product, mut book) = (None, None, None);
-        while let Some(field) = map.next_key()? {
-            match field {
-                Field::Type => kind = Some(map.next_value::<&'de str>()?),
-                Field::ProductId => product = Some(map.next_value::<&'de str>()?),
-                Field::Updates => {
-                    let book = book.get_or_insert_with(|| reader.desk.book());
-                    map.next_value_seed(Each(&mut |update: Update<'de>| {
-                        let side = match update.side {
-                            "bid" => Side::Buy,
-                            "offer" => Side::Sell,
-                            other => {
-                                return Err(reader.wrong::<A::Error>(unknown_value("side", other)));
-                            }
-                        };
-                        if let LevelPrice(Some(price)) = update.price_level {
-                            let quantity = update.new_quantity;
-                            book.get().side_mut(side).set(Level { price, quantity });
-                        }
-                        Ok(())
-                    }))?;
+fn updates(reader: &mut Reader<'_>, book: &mut LazyBook) -> Result<(), DecodeCause> {
+    reader.array(|reader| {
+        let (mut side, mut price, mut quantity) = (None, None, None);
+        reader.object(|reader, key| {
+            match key {
+                "side" => {
+                    side = Some(match reader.text()? {
+                        "bid" => Side::Buy,
+                        "offer" => Side::Sell,
+                        other => return Err(unknown_value("side", other)),
+                    });
                 }
-                Field::Trades => map.next_value_seed(Each(&mut |trade: Trade<'de>| {
-                    let told = reader.desk.trade(trade, &mut reader.gathered.events);
-                    told.map_err(|cause| reader.wrong::<A::Error>(cause))
-                }))?,
-                Field::Tickers => map.next_value_seed(Each(&mut |ticker: Ticker<'de>| {
-                    let told = reader.desk.ticker(ticker, &mut reader.gathered.events);
-                    told.map_err(|cause| reader.wrong::<A::Error>(cause))
-                }))?,
-                Field::Other => drop(map.next_value::<IgnoredAny>()?),
+                "price_level" => price = Some(reader.level_price()?),
+                "new_quantity" => quantity = Some(reader.quantity()?),
+                _ => reader.skip()?,
             }
-        }
-        let whole = match kind {
-            Some("snapshot") => true,
-            Some("update") => false,
-            Some(other) => return Err(reader.wrong(unknown_value("type", other))),
-            None => return Err(A::Error::missing_field("type")),
-        };
-        for told in &mut reader.gathered.events[first..] {
-            told.whole = whole;
-        }
-        if let Some(book) = book {
-            let product = product.ok_or_else(|| A::Error::missing_field("product_id"))?;
-            let market = reader.desk.market(product).map_err(|cause| reader.wrong(cause))?;
-            let book = book.into_lease();
-            reader.gathered.books.push(PartOfBook { market, whole, book });
+            Ok(())
+        })?;
+        let side = side.ok_or_else(|| missing("side"))?;
+        let price = price.ok_or_else(|| missing("price_level"))?;
+        let quantity = quantity.ok_or_else(|| missing("new_quantity"))?;
+        // Beyond all range: nobody trades there.
+        if let Some(price) = price {
+            book.get().side_mut(side).set(Level { price, quantity });
         }
         Ok(())
-    }
-}
-
-/// Reads an array, element by element.
-struct Each<'e, T, E>(&'e mut dyn FnMut(T) -> Result<(), E>);
-
-impl<'de, T: Deserialize<'de>, E: Error> DeserializeSeed<'de> for Each<'_, T, E> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-}
-
-impl<'de, T: Deserialize<'de>, X: Error> Visitor<'de> for Each<'_, T, X> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<(), A::Error> {
-        while let Some(element) = array.next_element()? {
-            (self.0)(element).map_err(A::Error::custom)?;
-        }
-        Ok(())
-    }
+    })
 }

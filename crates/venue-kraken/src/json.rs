@@ -1,18 +1,13 @@
 //! The frames as Kraken documents them, read where they stand. Its numbers are bare, and are taken as
 //! text so that no digit is lost.
 
-use std::{borrow::Cow, fmt, marker::PhantomData, ops::Range, str::FromStr};
+use std::{borrow::Cow, ops::Range};
 
-use meltica_event::{Level, Price, Quantity, Side, Timestamp};
+use meltica_event::{Book, Level, Price, Quantity, Side, Timestamp};
 use meltica_venue::{
     DecodeCause, Lease,
-    json::{LazyBook, fields, read_part, utc},
+    json::{LazyBook, Reader, missing},
 };
-use serde::{
-    Deserialize, Deserializer,
-    de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
-};
-use serde_json::value::RawValue;
 
 use crate::Number;
 
@@ -21,8 +16,8 @@ use crate::Number;
 pub(crate) struct Envelope<'a> {
     pub(crate) channel: Option<&'a str>,
     pub(crate) kind: Option<&'a str>,
-    /// Not read yet.
-    pub(crate) data: Option<&'a str>,
+    /// Where its data begin.
+    pub(crate) data: Option<usize>,
     /// Of an answer to a request.
     pub(crate) method: Option<&'a str>,
     pub(crate) refused: bool,
@@ -31,74 +26,131 @@ pub(crate) struct Envelope<'a> {
 }
 
 impl<'a> Envelope<'a> {
-    pub(crate) fn read(text: &'a str) -> Result<Self, DecodeCause> {
+    /// Reads all but the data, which `data` reads if the channel is known when they come; if it answers
+    /// `false`, they are passed over and their place is kept.
+    pub(crate) fn read(
+        text: &'a str,
+        data: &mut dyn FnMut(&'a str, &mut Reader<'a>) -> Result<bool, DecodeCause>,
+    ) -> Result<Self, DecodeCause> {
         let mut envelope = Self::default();
-        for field in fields(text) {
-            let (key, value) = field?;
-            let name = || read_part(PhantomData::<&'a str>, value, text).map(Some);
+        let mut reader = Reader::new(text);
+        reader.object(|reader, key| {
             match key {
-                "channel" => envelope.channel = name()?,
-                "type" => envelope.kind = name()?,
-                "data" => envelope.data = Some(value),
-                "method" => envelope.method = name()?,
-                "success" => envelope.refused = value == "false",
-                "error" => envelope.error = Some(read_part(PhantomData, value, text)?),
-                "symbol" => envelope.symbol = name()?,
-                _ => {}
+                "channel" => envelope.channel = Some(reader.text()?),
+                "type" => envelope.kind = Some(reader.text()?),
+                "data" => {
+                    let mut ahead = reader.clone();
+                    let channel = envelope.channel.unwrap_or_default();
+                    if data(channel, &mut ahead)? {
+                        *reader = ahead;
+                    } else {
+                        envelope.data = Some(reader.place()?);
+                    }
+                }
+                "method" => envelope.method = Some(reader.text()?),
+                "success" => envelope.refused = !reader.boolean()?,
+                "error" => envelope.error = Some(reader.message()?),
+                "symbol" => envelope.symbol = Some(reader.text()?),
+                _ => reader.skip()?,
             }
-        }
+            Ok(())
+        })?;
+        reader.end()?;
         Ok(envelope)
     }
 }
 
-#[derive(Deserialize)]
 pub(crate) struct Trade<'a> {
     pub(crate) symbol: &'a str,
-    #[serde(deserialize_with = "bare")]
     pub(crate) price: Price,
-    #[serde(deserialize_with = "bare")]
-    pub(crate) qty: Quantity,
+    pub(crate) quantity: Quantity,
     pub(crate) side: &'a str,
-    pub(crate) trade_id: u64,
-    #[serde(deserialize_with = "utc")]
-    pub(crate) timestamp: Timestamp,
+    pub(crate) id: u64,
+    pub(crate) time: Timestamp,
 }
 
-#[derive(Deserialize)]
+impl<'a> Trade<'a> {
+    pub(crate) fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeCause> {
+        let (mut symbol, mut price, mut quantity) = (None, None, None);
+        let (mut side, mut id, mut time) = (None, None, None);
+        reader.object(|reader, key| {
+            match key {
+                "symbol" => symbol = Some(reader.text()?),
+                "price" => price = Some(reader.bare()?),
+                "qty" => quantity = Some(reader.bare()?),
+                "side" => side = Some(reader.text()?),
+                "trade_id" => id = Some(reader.bare()?),
+                "timestamp" => time = Some(reader.utc()?),
+                _ => reader.skip()?,
+            }
+            Ok(())
+        })?;
+        Ok(Self {
+            symbol: symbol.ok_or_else(|| missing("symbol"))?,
+            price: price.ok_or_else(|| missing("price"))?,
+            quantity: quantity.ok_or_else(|| missing("qty"))?,
+            side: side.ok_or_else(|| missing("side"))?,
+            id: id.ok_or_else(|| missing("trade_id"))?,
+            time: time.ok_or_else(|| missing("timestamp"))?,
+        })
+    }
+}
+
 pub(crate) struct Ticker<'a> {
     pub(crate) symbol: &'a str,
-    #[serde(deserialize_with = "bare")]
-    pub(crate) bid: Price,
-    #[serde(deserialize_with = "bare")]
-    pub(crate) bid_qty: Quantity,
-    #[serde(deserialize_with = "bare")]
-    pub(crate) ask: Price,
-    #[serde(deserialize_with = "bare")]
-    pub(crate) ask_qty: Quantity,
-    #[serde(deserialize_with = "bare")]
+    pub(crate) bid: Level,
+    pub(crate) ask: Level,
     pub(crate) last: Price,
-    #[serde(deserialize_with = "bare")]
     pub(crate) volume: Quantity,
-    #[serde(deserialize_with = "bare")]
     pub(crate) low: Price,
-    #[serde(deserialize_with = "bare")]
     pub(crate) high: Price,
-    #[serde(deserialize_with = "bare")]
     pub(crate) change: Price,
 }
 
-/// Reads a bare number from its text.
-fn bare<'de, D: Deserializer<'de>, T: FromStr<Err: fmt::Display>>(
-    deserializer: D,
-) -> Result<T, D::Error> {
-    let text = <&RawValue>::deserialize(deserializer)?.get();
-    text.parse().map_err(|error| D::Error::custom(format_args!("{text}: {error}")))
+impl<'a> Ticker<'a> {
+    pub(crate) fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeCause> {
+        let (mut symbol, mut last, mut volume) = (None, None, None);
+        let (mut bid, mut bid_quantity, mut ask, mut ask_quantity) = (None, None, None, None);
+        let (mut low, mut high, mut change) = (None, None, None);
+        reader.object(|reader, key| {
+            match key {
+                "symbol" => symbol = Some(reader.text()?),
+                "bid" => bid = Some(reader.bare()?),
+                "bid_qty" => bid_quantity = Some(reader.bare()?),
+                "ask" => ask = Some(reader.bare()?),
+                "ask_qty" => ask_quantity = Some(reader.bare()?),
+                "last" => last = Some(reader.bare()?),
+                "volume" => volume = Some(reader.bare()?),
+                "low" => low = Some(reader.bare()?),
+                "high" => high = Some(reader.bare()?),
+                "change" => change = Some(reader.bare()?),
+                _ => reader.skip()?,
+            }
+            Ok(())
+        })?;
+        Ok(Self {
+            symbol: symbol.ok_or_else(|| missing("symbol"))?,
+            bid: Level {
+                price: bid.ok_or_else(|| missing("bid"))?,
+                quantity: bid_quantity.ok_or_else(|| missing("bid_qty"))?,
+            },
+            ask: Level {
+                price: ask.ok_or_else(|| missing("ask"))?,
+                quantity: ask_quantity.ok_or_else(|| missing("ask_qty"))?,
+            },
+            last: last.ok_or_else(|| missing("last"))?,
+            volume: volume.ok_or_else(|| missing("volume"))?,
+            low: low.ok_or_else(|| missing("low"))?,
+            high: high.ok_or_else(|| missing("high"))?,
+            change: change.ok_or_else(|| missing("change"))?,
+        })
+    }
 }
 
 /// One instrument's part of a book frame; its levels are in the lease, and in the list of changes.
 pub(crate) struct Part {
     pub(crate) market: usize,
-    pub(crate) book: Lease<meltica_event::Book>,
+    pub(crate) book: Lease<Book>,
     pub(crate) changes: Range<usize>,
     pub(crate) checksum: u32,
     pub(crate) time: Timestamp,
@@ -112,143 +164,59 @@ pub(crate) struct Change {
     pub(crate) quantity: Number,
 }
 
-/// Reads the data of a book frame.
-pub(crate) struct BooksInto<'b> {
-    pub(crate) parts: &'b mut Vec<Part>,
-    pub(crate) changes: &'b mut Vec<Change>,
-    pub(crate) book: &'b dyn Fn() -> LazyBook,
-    /// The place of the market with this symbol.
-    pub(crate) market: &'b dyn Fn(&str) -> Option<usize>,
-    /// What is wrong, where serde has no words for it.
-    pub(crate) cause: &'b mut Option<DecodeCause>,
-}
-
-impl<'de> DeserializeSeed<'de> for BooksInto<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-}
-
-impl<'de> Visitor<'de> for BooksInto<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array of books")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(mut self, mut books: A) -> Result<(), A::Error> {
-        while books.next_element_seed(BookInto(&mut self))?.is_some() {}
-        Ok(())
-    }
-}
-
-struct BookInto<'s, 'b>(&'s mut BooksInto<'b>);
-
-#[derive(Deserialize)]
-#[serde(field_identifier, rename_all = "lowercase")]
-enum BookField {
-    Symbol,
-    Bids,
-    Asks,
-    Checksum,
-    Timestamp,
-    #[serde(other)]
-    Other,
-}
-
-impl<'de> DeserializeSeed<'de> for BookInto<'_, '_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for BookInto<'_, '_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a book")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let BooksInto { parts, changes, book, market, cause } = self.0;
+impl Part {
+    /// Reads one instrument's part. `market` finds its place by its symbol.
+    pub(crate) fn read(
+        reader: &mut Reader<'_>,
+        mut book: LazyBook,
+        changes: &mut Vec<Change>,
+        market: &dyn Fn(&str) -> Result<usize, DecodeCause>,
+    ) -> Result<Self, DecodeCause> {
         let first = changes.len();
-        let mut book = book();
         let (mut symbol, mut checksum, mut time) = (None, None, Timestamp::ABSENT);
-        while let Some(field) = map.next_key()? {
-            match field {
-                BookField::Symbol => symbol = Some(map.next_value::<&'de str>()?),
-                BookField::Bids => {
-                    let (side, book) = (Side::Buy, &mut book);
-                    map.next_value_seed(LevelsInto { side, book, changes })?;
-                }
-                BookField::Asks => {
-                    let (side, book) = (Side::Sell, &mut book);
-                    map.next_value_seed(LevelsInto { side, book, changes })?;
-                }
-                BookField::Checksum => checksum = Some(map.next_value()?),
-                BookField::Timestamp => time = map.next_value::<Utc>()?.0,
-                BookField::Other => drop(map.next_value::<IgnoredAny>()?),
+        reader.object(|reader, key| {
+            match key {
+                "symbol" => symbol = Some(reader.text()?),
+                "bids" => levels(reader, Side::Buy, &mut book, changes)?,
+                "asks" => levels(reader, Side::Sell, &mut book, changes)?,
+                "checksum" => checksum = Some(reader.bare()?),
+                "timestamp" => time = reader.utc()?,
+                _ => reader.skip()?,
             }
-        }
-        let symbol = symbol.ok_or_else(|| A::Error::missing_field("symbol"))?;
-        let checksum = checksum.ok_or_else(|| A::Error::missing_field("checksum"))?;
-        let Some(market) = market(symbol) else {
-            **cause = Some(DecodeCause::UnknownSymbol { symbol: symbol.to_owned() });
-            return Err(A::Error::custom("unknown symbol"));
-        };
-        let changes = first..changes.len();
-        parts.push(Part { market, book: book.into_lease(), changes, checksum, time });
-        Ok(())
+            Ok(())
+        })?;
+        let market = market(symbol.ok_or_else(|| missing("symbol"))?)?;
+        let checksum = checksum.ok_or_else(|| missing("checksum"))?;
+        Ok(Self { market, book: book.into_lease(), changes: first..changes.len(), checksum, time })
     }
 }
 
-#[derive(Deserialize)]
-struct Utc(#[serde(deserialize_with = "utc")] Timestamp);
-
-struct LevelsInto<'s> {
+fn levels(
+    reader: &mut Reader<'_>,
     side: Side,
-    book: &'s mut LazyBook,
-    changes: &'s mut Vec<Change>,
-}
-
-impl<'de> DeserializeSeed<'de> for LevelsInto<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-}
-
-impl<'de> Visitor<'de> for LevelsInto<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array of levels")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut levels: A) -> Result<(), A::Error> {
-        #[derive(Deserialize)]
-        struct BareLevel {
-            #[serde(deserialize_with = "bare")]
-            price: Number,
-            #[serde(deserialize_with = "bare")]
-            qty: Number,
-        }
-
-        let side = self.side;
-        while let Some(BareLevel { price, qty: quantity }) = levels.next_element()? {
-            self.changes.push(Change { side, price, quantity });
-            let wrong = |error| A::Error::custom(format_args!("{error}"));
-            let level = price.price().map_err(wrong)?;
-            let quantity = quantity.quantity().map_err(wrong)?;
-            if let Some(price) = level {
-                self.book.get().side_mut(side).set(Level { price, quantity });
+    book: &mut LazyBook,
+    changes: &mut Vec<Change>,
+) -> Result<(), DecodeCause> {
+    reader.array(|reader| {
+        let (mut price, mut quantity) = (None, None);
+        let before = reader.clone();
+        reader.object(|reader, key| {
+            match key {
+                "price" => price = Some(reader.bare::<Number>()?),
+                "qty" => quantity = Some(reader.bare::<Number>()?),
+                _ => reader.skip()?,
             }
+            Ok(())
+        })?;
+        let price = price.ok_or_else(|| missing("price"))?;
+        let quantity = quantity.ok_or_else(|| missing("qty"))?;
+        changes.push(Change { side, price, quantity });
+        let unfit = |error| before.wrong(&format!("a level: {error}"));
+        let fits = price.price().map_err(unfit)?;
+        let quantity = quantity.quantity().map_err(unfit)?;
+        if let Some(price) = fits {
+            book.get().side_mut(side).set(Level { price, quantity });
         }
         Ok(())
-    }
+    })
 }

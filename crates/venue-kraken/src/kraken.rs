@@ -7,12 +7,12 @@ use meltica_event::{
 use meltica_venue::{
     AssemblyStats, BookStatus, CheckedBook, Decode, DecodeCause, DecodeError, Decoded, Ingest,
     Lease, Rhythm, Session, Unsupported, VenuePools, VenueStats, Wish,
-    json::{LazyBook, elements, missing, read_part, text_of, unknown_value},
+    json::{LazyBook, Reader, missing, text_of, unknown_value},
 };
 
 use crate::{
     Ladder,
-    json::{self, BooksInto, Change, Envelope, Part},
+    json::{self, Change, Envelope, Part},
 };
 
 /// Decodes Kraken's WebSocket v2 for the instruments that were added, and keeps their books.
@@ -22,10 +22,25 @@ pub struct Kraken {
     depth: usize,
     markets: Vec<Market>,
     wishes: VecDeque<Wish>,
-    /// What the frame at hand holds, kept to be used again.
+    /// Kept, so that its room is used again.
+    gathered: Gathered,
+}
+
+/// What a frame holds, read and not yet told.
+#[derive(Default)]
+struct Gathered {
     parts: Vec<Part>,
     changes: Vec<Change>,
+    /// Each with the place of its market.
     events: Vec<(usize, Lease<Event>)>,
+}
+
+impl Gathered {
+    fn clear(&mut self) {
+        self.parts.clear();
+        self.changes.clear();
+        self.events.clear();
+    }
 }
 
 struct Market {
@@ -50,9 +65,7 @@ impl Kraken {
             depth: 10,
             markets: vec![],
             wishes: VecDeque::new(),
-            parts: vec![],
-            changes: vec![],
-            events: vec![],
+            gathered: Gathered::default(),
         }
     }
 
@@ -80,35 +93,116 @@ impl Kraken {
         }
     }
 
-    /// Reads a book frame, and only then changes anything.
-    fn book(
+    /// Reads the data of a channel, changing nothing; `None` if it is not known.
+    fn data(
+        &self,
+        channel: &str,
+        reader: &mut Reader<'_>,
+        gathered: &mut Gathered,
+        ingest: Ingest,
+    ) -> Result<Option<&'static str>, DecodeCause> {
+        match channel {
+            "book" => {
+                let market = &|symbol: &str| self.market(symbol);
+                reader.array(|reader| {
+                    let book = LazyBook::new(self.pools.books.clone());
+                    let part = Part::read(reader, book, &mut gathered.changes, market)?;
+                    gathered.parts.push(part);
+                    Ok(())
+                })?;
+                Ok(Some("book"))
+            }
+            "trade" => {
+                reader.array(|reader| {
+                    gathered.events.push(self.trade(&json::Trade::read(reader)?, ingest)?);
+                    Ok(())
+                })?;
+                Ok(Some("trade"))
+            }
+            "ticker" => {
+                reader.array(|reader| {
+                    gathered.events.extend(self.ticker(&json::Ticker::read(reader)?, ingest)?);
+                    Ok(())
+                })?;
+                Ok(Some("ticker"))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Reads a frame whole, changing nothing; answers whether it is a snapshot.
+    fn frame(
+        &self,
+        frame: &[u8],
+        operation: &mut &'static str,
+        gathered: &mut Gathered,
+        ingest: Ingest,
+    ) -> Result<bool, DecodeCause> {
+        let text = text_of(frame)?;
+        let mut read = false;
+        let envelope = Envelope::read(text, &mut |channel, reader| {
+            let known = ["book", "trade", "ticker"].into_iter().find(|known| *known == channel);
+            *operation = known.unwrap_or("frame");
+            read = self.data(channel, reader, gathered, ingest)?.is_some();
+            Ok(read)
+        })?;
+        match (envelope.channel, envelope.method) {
+            (Some(channel @ ("book" | "trade" | "ticker")), _) => {
+                if !read {
+                    // The data came before the channel, or not at all.
+                    *operation = match channel {
+                        "book" => "book",
+                        "trade" => "trade",
+                        _ => "ticker",
+                    };
+                    let place = envelope.data.ok_or_else(|| missing("data"))?;
+                    self.data(channel, &mut Reader::from(text, place), gathered, ingest)?;
+                }
+                match envelope.kind {
+                    Some("snapshot") => Ok(true),
+                    Some("update") => Ok(false),
+                    Some(other) => Err(unknown_value("type", other)),
+                    None => Err(missing("type")),
+                }
+            }
+            (Some("heartbeat" | "status"), _) => Ok(false),
+            (Some(stream), _) => Err(DecodeCause::UnknownStream { stream: stream.to_owned() }),
+            (None, Some(method)) => {
+                *operation = "answer";
+                if !envelope.refused {
+                    return Ok(false);
+                }
+                let reason = envelope.error.as_deref().unwrap_or("no reason is given");
+                let symbol = envelope.symbol.unwrap_or_default();
+                let reason = format!("{method} {symbol}: {reason}").replace(" : ", ": ");
+                Err(DecodeCause::Refused { reason })
+            }
+            (None, None) => {
+                *operation = "frame";
+                Err(missing("channel"))
+            }
+        }
+    }
+
+    /// Tells what was gathered.
+    fn tell(
         &mut self,
-        data: &str,
-        text: &str,
-        kind: EventKind,
+        operation: &str,
+        gathered: &mut Gathered,
+        whole: bool,
         ingest: Ingest,
         emit: &mut dyn FnMut(Decoded),
-    ) -> Result<(), DecodeCause> {
-        let mut parts = std::mem::take(&mut self.parts);
-        let mut changes = std::mem::take(&mut self.changes);
-        changes.clear();
-        let mut cause = None;
-        let into = BooksInto {
-            parts: &mut parts,
-            changes: &mut changes,
-            book: &|| LazyBook::new(self.pools.books.clone()),
-            market: &|symbol| self.market(symbol).ok(),
-            cause: &mut cause,
-        };
-        let read = read_part(into, data, text).map_err(|error| cause.unwrap_or(error));
-        if read.is_err() {
-            parts.clear();
+    ) {
+        let kind = if whole { EventKind::BookSnapshot } else { EventKind::BookDelta };
+        for part in gathered.parts.drain(..) {
+            self.update(part, &gathered.changes, kind, ingest, emit);
         }
-        for part in parts.drain(..) {
-            self.update(part, &changes, kind, ingest, emit);
+        if operation == "trade" {
+            return self.tell_trades(&mut gathered.events, whole, emit);
         }
-        (self.parts, self.changes) = (parts, changes);
-        read
+        for (_, event) in gathered.events.drain(..) {
+            emit(Decoded::Event(event));
+        }
     }
 
     fn update(
@@ -165,45 +259,67 @@ impl Kraken {
         }
     }
 
-    fn trades(
-        &mut self,
-        data: &str,
-        text: &str,
-        whole: bool,
+    /// The event that a trade becomes.
+    fn trade(
+        &self,
+        read: &json::Trade<'_>,
         ingest: Ingest,
-        emit: &mut dyn FnMut(Decoded),
-    ) -> Result<(), DecodeCause> {
-        let mut events = std::mem::take(&mut self.events);
-        let each = &mut |read: json::Trade<'_>| {
-            let index = self.market(read.symbol)?;
-            let aggressor = match read.side {
-                "buy" => Side::Buy,
-                "sell" => Side::Sell,
-                other => return Err(unknown_value("side", other)),
-            };
-            let header = Header {
-                sequence: read.trade_id,
-                numbering: Numbering::Monotone,
-                exchange_time: read.timestamp,
-                ..self.header(index, ingest)
-            };
-            let trade = Trade {
-                price: read.price,
-                quantity: read.qty,
-                id: read.trade_id,
-                aggressor: Some(aggressor),
-            };
-            let mut event = self.pools.events.lease_or_heap();
-            *event = Event::new(header, Payload::Trade(trade));
-            events.push((index, event));
-            Ok(())
+    ) -> Result<(usize, Lease<Event>), DecodeCause> {
+        let index = self.market(read.symbol)?;
+        let aggressor = match read.side {
+            "buy" => Side::Buy,
+            "sell" => Side::Sell,
+            other => return Err(unknown_value("side", other)),
         };
-        let read = elements(data, text, each);
-        if read.is_err() {
-            events.clear();
-        }
+        let header = Header {
+            sequence: read.id,
+            numbering: Numbering::Monotone,
+            exchange_time: read.time,
+            ..self.header(index, ingest)
+        };
+        let trade = Trade {
+            price: read.price,
+            quantity: read.quantity,
+            id: read.id,
+            aggressor: Some(aggressor),
+        };
+        let mut event = self.pools.events.lease_or_heap();
+        *event = Event::new(header, Payload::Trade(trade));
+        Ok((index, event))
+    }
+
+    /// The events that a ticker becomes.
+    fn ticker(
+        &self,
+        read: &json::Ticker<'_>,
+        ingest: Ingest,
+    ) -> Result<[(usize, Lease<Event>); 2], DecodeCause> {
+        let index = self.market(read.symbol)?;
+        let open = read.last.units().checked_sub(read.change.units()).map(Price::from_units);
+        let ticker = Ticker {
+            last: read.last,
+            open: open.ok_or_else(|| unknown_value("change", &read.change.to_string()))?,
+            high: read.high,
+            low: read.low,
+            volume: read.volume,
+        };
+        let top = TopOfBook { bid: read.bid, ask: read.ask };
+        Ok([Payload::TopOfBook(top), Payload::Ticker(ticker)].map(|payload| {
+            let mut event = self.pools.events.lease_or_heap();
+            *event = Event::new(self.header(index, ingest), payload);
+            (index, event)
+        }))
+    }
+
+    /// Tells the trades that are news: oldest first, each once, and none from before the first that was
+    /// seen.
+    fn tell_trades(
+        &mut self,
+        events: &mut Vec<(usize, Lease<Event>)>,
+        whole: bool,
+        emit: &mut dyn FnMut(Decoded),
+    ) {
         events.sort_unstable_by_key(|(index, event)| (*index, event.header.sequence));
-        // Before the first trade that was seen, a snapshot is history.
         let mut history = None;
         for (index, event) in events.drain(..) {
             let last = &mut self.markets[index].trade;
@@ -217,49 +333,6 @@ impl Kraken {
                 }
             }
         }
-        self.events = events;
-        read
-    }
-
-    fn ticker(
-        &mut self,
-        data: &str,
-        text: &str,
-        ingest: Ingest,
-        emit: &mut dyn FnMut(Decoded),
-    ) -> Result<(), DecodeCause> {
-        let mut events = std::mem::take(&mut self.events);
-        let each = &mut |read: json::Ticker<'_>| {
-            let index = self.market(read.symbol)?;
-            let open = read.last.units().checked_sub(read.change.units());
-            let open = open.map(Price::from_units);
-            let ticker = Ticker {
-                last: read.last,
-                open: open.ok_or_else(|| unknown_value("change", &read.change.to_string()))?,
-                high: read.high,
-                low: read.low,
-                volume: read.volume,
-            };
-            let top = TopOfBook {
-                bid: Level { price: read.bid, quantity: read.bid_qty },
-                ask: Level { price: read.ask, quantity: read.ask_qty },
-            };
-            for payload in [Payload::TopOfBook(top), Payload::Ticker(ticker)] {
-                let mut event = self.pools.events.lease_or_heap();
-                *event = Event::new(self.header(index, ingest), payload);
-                events.push((index, event));
-            }
-            Ok(())
-        };
-        let read = elements(data, text, each);
-        if read.is_err() {
-            events.clear();
-        }
-        for (_, event) in events.drain(..) {
-            emit(Decoded::Event(event));
-        }
-        self.events = events;
-        read
     }
 
     fn request(&mut self, method: &str, channel: &str, symbols: &str, more: &str) {
@@ -288,50 +361,15 @@ impl Decode for Kraken {
         ingest: Ingest,
         emit: &mut dyn FnMut(Decoded),
     ) -> Result<(), DecodeError> {
-        let error = |operation, cause| DecodeError { venue: "kraken", operation, cause };
-        let frame = text_of(frame).and_then(|text| Ok((text, Envelope::read(text)?)));
-        let (text, envelope) = frame.map_err(|cause| error("frame", cause))?;
-        let data = || envelope.data.ok_or_else(|| missing("data"));
-        let whole = || match envelope.kind {
-            Some("snapshot") => Ok(true),
-            Some("update") => Ok(false),
-            Some(other) => Err(unknown_value("type", other)),
-            None => Err(missing("type")),
-        };
-        let (operation, done) = match (envelope.channel, envelope.method) {
-            (Some("book"), _) => {
-                let done = data().and_then(|data| {
-                    let kind =
-                        if whole()? { EventKind::BookSnapshot } else { EventKind::BookDelta };
-                    self.book(data, text, kind, ingest, emit)
-                });
-                ("book", done)
-            }
-            (Some("trade"), _) => {
-                let done = data().and_then(|data| self.trades(data, text, whole()?, ingest, emit));
-                ("trade", done)
-            }
-            (Some("ticker"), _) => {
-                let done = data().and_then(|data| {
-                    whole()?;
-                    self.ticker(data, text, ingest, emit)
-                });
-                ("ticker", done)
-            }
-            (Some("heartbeat" | "status"), _) => ("frame", Ok(())),
-            (Some(stream), _) => {
-                ("frame", Err(DecodeCause::UnknownStream { stream: stream.to_owned() }))
-            }
-            (None, Some(method)) if envelope.refused => {
-                let reason = envelope.error.as_deref().unwrap_or("no reason is given");
-                let symbol = envelope.symbol.unwrap_or_default();
-                let reason = format!("{method} {symbol}: {reason}").replace(" : ", ": ");
-                ("answer", Err(DecodeCause::Refused { reason }))
-            }
-            (None, Some(_)) => ("answer", Ok(())),
-            (None, None) => ("frame", Err(missing("channel"))),
-        };
-        done.map_err(|cause| error(operation, cause))
+        let mut gathered = std::mem::take(&mut self.gathered);
+        let mut operation = "frame";
+        let read = self.frame(frame, &mut operation, &mut gathered, ingest);
+        if let Ok(whole) = read {
+            self.tell(operation, &mut gathered, whole, ingest, emit);
+        }
+        gathered.clear();
+        self.gathered = gathered;
+        read.map(|_| ()).map_err(|cause| DecodeError { venue: "kraken", operation, cause })
     }
 
     fn stats(&self) -> VenueStats {

@@ -17,7 +17,7 @@ pub(crate) fn report(read: &Order<'_>, header: Header) -> Result<ExecReport, Dec
         "canceled" | "mmp_canceled" => OrderStatus::Canceled,
         other => return Err(unknown_value("state", other)),
     };
-    let filled = !read.trade_id.is_empty() && !read.fill_sz.is_zero();
+    let filled = !read.trade_id.is_empty() && !read.fill_quantity.is_zero();
     let exec_type = match (read.amend_result, status) {
         _ if filled => ExecType::Trade,
         ("0" | "1", OrderStatus::New | OrderStatus::PartiallyFilled) => ExecType::Replaced,
@@ -36,31 +36,31 @@ pub(crate) fn report(read: &Order<'_>, header: Header) -> Result<ExecReport, Dec
         Text::new(id).map_err(|error| unknown_value(&format!("{what} ({error})"), id))
     };
     let mut report_id = Text::<36>::EMPTY;
-    let written = match (filled, read.cl_ord_id) {
+    let written = match (filled, read.client_id) {
         // Trades are numbered by instrument; the order's own number tells two of them apart.
-        (true, "") => write!(report_id, "{} {}", read.ord_id, read.trade_id),
+        (true, "") => write!(report_id, "{} {}", read.id, read.trade_id),
         (true, _) => write!(report_id, "{}", read.trade_id),
-        (false, _) => write!(report_id, "{} {}", read.state, read.u_time),
+        (false, _) => write!(report_id, "{} {}", read.state, read.millis),
     };
     written.map_err(|_| unknown_value("tradeId", read.trade_id))?;
-    let reason = if read.msg.is_empty() { &read.cancel_source_reason } else { &read.msg };
+    let reason = if read.message.is_empty() { &read.cancel_reason } else { &read.message };
     Ok(ExecReport {
         header: Header {
             kind: EventKind::ExecReport,
-            exchange_time: Timestamp::from_millis(read.u_time),
+            exchange_time: Timestamp::from_millis(read.millis),
             ..header
         },
-        client_order_id: id("clOrdId", read.cl_ord_id)?,
-        venue_order_id: id("ordId", read.ord_id)?,
+        client_order_id: id("clOrdId", read.client_id)?,
+        venue_order_id: id("ordId", read.id)?,
         report_id,
         exec_type,
         status,
         side,
-        price: read.px,
-        quantity: read.sz,
-        last_price: read.fill_px,
-        last_quantity: read.fill_sz,
-        cumulative_quantity: read.acc_fill_sz,
+        price: read.price,
+        quantity: read.quantity,
+        last_price: read.fill_price,
+        last_quantity: read.fill_quantity,
+        cumulative_quantity: read.filled,
         reason: Text::truncated(reason),
     })
 }

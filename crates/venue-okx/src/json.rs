@@ -1,15 +1,11 @@
 //! The frames as OKX documents them, read where they stand.
 
-use std::{borrow::Cow, fmt, marker::PhantomData, str::FromStr};
+use std::borrow::Cow;
 
 use meltica_event::{Book, Price, Quantity, Timestamp};
 use meltica_venue::{
     DecodeCause, Lease,
-    json::{Decimal, LazyBook, LevelsInto, decimal, fields, read_part},
-};
-use serde::{
-    Deserialize, Deserializer,
-    de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
+    json::{LazyBook, Reader, missing},
 };
 
 /// What a frame says it is.
@@ -21,98 +17,164 @@ pub(crate) struct Envelope<'a> {
     pub(crate) channel: Option<&'a str>,
     pub(crate) instrument: Option<&'a str>,
     pub(crate) action: Option<&'a str>,
-    /// Not read yet.
-    pub(crate) data: Option<&'a str>,
+    /// Where its data begin.
+    pub(crate) data: Option<usize>,
 }
 
 impl<'a> Envelope<'a> {
-    pub(crate) fn read(text: &'a str) -> Result<Self, DecodeCause> {
+    /// Reads all but the data; those `data` may read in place, if the channel is known when they come:
+    /// then it answers `true`.
+    pub(crate) fn read(
+        text: &'a str,
+        data: &mut dyn FnMut(&Self, &mut Reader<'a>) -> Result<bool, DecodeCause>,
+    ) -> Result<Self, DecodeCause> {
         let mut envelope = Self::default();
-        for field in fields(text) {
-            let (key, value) = field?;
-            let name = |value| read_part(PhantomData::<&'a str>, value, text).map(Some);
+        let mut reader = Reader::new(text);
+        reader.object(|reader, key| {
             match key {
-                "event" => envelope.event = name(value)?,
-                "code" => envelope.code = name(value)?,
-                "msg" => envelope.message = Some(read_part(PhantomData, value, text)?),
-                "action" => envelope.action = name(value)?,
-                "data" => envelope.data = Some(value),
-                "arg" => {
-                    for field in fields(value) {
-                        match field? {
-                            ("channel", value) => envelope.channel = name(value)?,
-                            ("instId", value) => envelope.instrument = name(value)?,
-                            _ => {}
-                        }
+                "event" => envelope.event = Some(reader.text()?),
+                "code" => envelope.code = Some(reader.text()?),
+                "msg" => envelope.message = Some(reader.message()?),
+                "action" => envelope.action = Some(reader.text()?),
+                "data" => {
+                    if !data(&envelope, reader)? {
+                        envelope.data = Some(reader.place()?);
                     }
                 }
-                _ => {}
+                "arg" => reader.object(|reader, key| {
+                    match key {
+                        "channel" => envelope.channel = Some(reader.text()?),
+                        "instId" => envelope.instrument = Some(reader.text()?),
+                        _ => reader.skip()?,
+                    }
+                    Ok(())
+                })?,
+                _ => reader.skip()?,
             }
-        }
+            Ok(())
+        })?;
+        reader.end()?;
         Ok(envelope)
     }
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
 pub(crate) struct Trade<'a> {
-    pub(crate) inst_id: &'a str,
-    #[serde(deserialize_with = "decimal")]
-    pub(crate) trade_id: u64,
-    #[serde(deserialize_with = "decimal")]
-    pub(crate) px: Price,
-    #[serde(deserialize_with = "decimal")]
-    pub(crate) sz: Quantity,
+    pub(crate) instrument: &'a str,
+    pub(crate) id: u64,
+    pub(crate) price: Price,
+    pub(crate) quantity: Quantity,
     pub(crate) side: &'a str,
-    #[serde(deserialize_with = "decimal")]
-    pub(crate) ts: i64,
+    pub(crate) millis: i64,
+}
+
+impl<'a> Trade<'a> {
+    pub(crate) fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeCause> {
+        let (mut instrument, mut id, mut price) = (None, None, None);
+        let (mut quantity, mut side, mut millis) = (None, None, None);
+        reader.object(|reader, key| {
+            match key {
+                "instId" => instrument = Some(reader.text()?),
+                "tradeId" => id = Some(reader.quoted()?),
+                "px" => price = Some(reader.price()?),
+                "sz" => quantity = Some(reader.quantity()?),
+                "side" => side = Some(reader.text()?),
+                "ts" => millis = Some(reader.quoted()?),
+                _ => reader.skip()?,
+            }
+            Ok(())
+        })?;
+        Ok(Self {
+            instrument: instrument.ok_or_else(|| missing("instId"))?,
+            id: id.ok_or_else(|| missing("tradeId"))?,
+            price: price.ok_or_else(|| missing("px"))?,
+            quantity: quantity.ok_or_else(|| missing("sz"))?,
+            side: side.ok_or_else(|| missing("side"))?,
+            millis: millis.ok_or_else(|| missing("ts"))?,
+        })
+    }
 }
 
 /// How an order stands, and what happened to it.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default)]
 pub(crate) struct Order<'a> {
-    pub(crate) inst_id: &'a str,
-    pub(crate) ord_id: &'a str,
-    pub(crate) cl_ord_id: &'a str,
-    #[serde(deserialize_with = "decimal_or_empty")]
-    pub(crate) px: Price,
-    #[serde(deserialize_with = "decimal_or_empty")]
-    pub(crate) sz: Quantity,
+    pub(crate) instrument: &'a str,
+    pub(crate) id: &'a str,
+    pub(crate) client_id: &'a str,
+    pub(crate) price: Price,
+    pub(crate) quantity: Quantity,
     pub(crate) side: &'a str,
     pub(crate) state: &'a str,
-    #[serde(deserialize_with = "decimal_or_empty")]
-    pub(crate) acc_fill_sz: Quantity,
+    pub(crate) filled: Quantity,
     pub(crate) trade_id: &'a str,
-    #[serde(deserialize_with = "decimal_or_empty")]
-    pub(crate) fill_px: Price,
-    #[serde(deserialize_with = "decimal_or_empty")]
-    pub(crate) fill_sz: Quantity,
-    #[serde(deserialize_with = "decimal")]
-    pub(crate) u_time: i64,
-    #[serde(default)]
+    pub(crate) fill_price: Price,
+    pub(crate) fill_quantity: Quantity,
+    pub(crate) millis: i64,
     pub(crate) amend_result: &'a str,
-    #[serde(borrow, default)]
-    pub(crate) cancel_source_reason: Cow<'a, str>,
-    #[serde(borrow, default)]
-    pub(crate) msg: Cow<'a, str>,
+    pub(crate) cancel_reason: Cow<'a, str>,
+    pub(crate) message: Cow<'a, str>,
 }
 
-/// A decimal as text, where an empty one stands for nothing.
-fn decimal_or_empty<'de, D: Deserializer<'de>, T: Default + FromStr<Err: fmt::Display>>(
-    deserializer: D,
-) -> Result<T, D::Error> {
-    struct OrEmpty<T>(T);
-
-    impl<T: Default + FromStr> FromStr for OrEmpty<T> {
-        type Err = T::Err;
-
-        fn from_str(text: &str) -> Result<Self, T::Err> {
-            if text.is_empty() { Ok(Self(T::default())) } else { text.parse().map(Self) }
+impl<'a> Order<'a> {
+    pub(crate) fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeCause> {
+        /// What must be there.
+        const FIELDS: [&str; 12] = [
+            "instId",
+            "ordId",
+            "clOrdId",
+            "px",
+            "sz",
+            "side",
+            "state",
+            "accFillSz",
+            "tradeId",
+            "fillPx",
+            "fillSz",
+            "uTime",
+        ];
+        let mut order = Self::default();
+        let mut found = [false; FIELDS.len()];
+        reader.object(|reader, key| {
+            match key {
+                "instId" => order.instrument = reader.text()?,
+                "ordId" => order.id = reader.text()?,
+                "clOrdId" => order.client_id = reader.text()?,
+                "px" => order.price = or_empty(reader, Reader::price)?,
+                "sz" => order.quantity = or_empty(reader, Reader::quantity)?,
+                "side" => order.side = reader.text()?,
+                "state" => order.state = reader.text()?,
+                "accFillSz" => order.filled = or_empty(reader, Reader::quantity)?,
+                "tradeId" => order.trade_id = reader.text()?,
+                "fillPx" => order.fill_price = or_empty(reader, Reader::price)?,
+                "fillSz" => order.fill_quantity = or_empty(reader, Reader::quantity)?,
+                "uTime" => order.millis = reader.quoted()?,
+                "amendResult" => order.amend_result = reader.text()?,
+                "cancelSourceReason" => order.cancel_reason = reader.message()?,
+                "msg" => order.message = reader.message()?,
+                _ => return reader.skip(),
+            }
+            if let Some(index) = FIELDS.iter().position(|field| *field == key) {
+                found[index] = true;
+            }
+            Ok(())
+        })?;
+        match found.iter().position(|found| !found) {
+            Some(index) => Err(missing(FIELDS[index])),
+            None => Ok(order),
         }
     }
+}
 
-    decimal(deserializer).map(|OrEmpty(value)| value)
+/// A decimal as a text, where an empty one stands for nothing.
+fn or_empty<'a, T: Default>(
+    reader: &mut Reader<'a>,
+    read: impl FnOnce(&mut Reader<'a>) -> Result<T, DecodeCause>,
+) -> Result<T, DecodeCause> {
+    let mut ahead = reader.clone();
+    if ahead.text()?.is_empty() {
+        *reader = ahead;
+        return Ok(T::default());
+    }
+    read(reader)
 }
 
 /// A book's part of a frame; its levels are in the lease.
@@ -124,94 +186,39 @@ pub(crate) struct Part {
     pub(crate) previous: Option<u64>,
 }
 
-/// Reads the data of `books` or `bbo-tbt`.
-pub(crate) struct BooksInto<'b> {
-    pub(crate) parts: &'b mut Vec<Part>,
-    pub(crate) book: &'b dyn Fn() -> LazyBook,
-}
-
-impl<'de> DeserializeSeed<'de> for BooksInto<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-}
-
-impl<'de> Visitor<'de> for BooksInto<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array of books")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut books: A) -> Result<(), A::Error> {
-        while let Some(part) = books.next_element_seed(BookInto((self.book)()))? {
-            self.parts.push(part);
-        }
-        Ok(())
-    }
-}
-
-struct BookInto(LazyBook);
-
-#[derive(Deserialize)]
-#[serde(field_identifier, rename_all = "camelCase")]
-enum Field {
-    Asks,
-    Bids,
-    Ts,
-    SeqId,
-    PrevSeqId,
-    #[serde(other)]
-    Other,
-}
-
-impl<'de> DeserializeSeed<'de> for BookInto {
-    type Value = Part;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Part, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for BookInto {
-    type Value = Part;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a book")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Part, A::Error> {
-        let (mut asks, mut bids, mut time) = (false, false, None);
+impl Part {
+    /// Reads an element of the data of `books` or `bbo-tbt`.
+    pub(crate) fn read(reader: &mut Reader<'_>, mut book: LazyBook) -> Result<Self, DecodeCause> {
+        let (mut asks, mut bids, mut millis) = (false, false, None);
         let (mut sequence, mut previous) = (None, None);
-        while let Some(field) = map.next_key()? {
-            match field {
-                Field::Asks => {
-                    map.next_value_seed(LevelsInto(&mut self.0.get().asks))?;
+        reader.object(|reader, key| {
+            match key {
+                "asks" => {
+                    reader.levels(&mut book.get().asks)?;
                     asks = true;
                 }
-                Field::Bids => {
-                    map.next_value_seed(LevelsInto(&mut self.0.get().bids))?;
+                "bids" => {
+                    reader.levels(&mut book.get().bids)?;
                     bids = true;
                 }
-                Field::Ts => time = Some(map.next_value::<Decimal<i64>>()?.0),
-                Field::SeqId => sequence = Some(map.next_value()?),
-                Field::PrevSeqId => previous = Some(map.next_value::<i64>()?),
-                Field::Other => drop(map.next_value::<IgnoredAny>()?),
+                "ts" => millis = Some(reader.quoted()?),
+                "seqId" => sequence = Some(reader.bare()?),
+                "prevSeqId" => previous = Some(reader.bare::<i64>()?),
+                _ => reader.skip()?,
             }
-        }
+            Ok(())
+        })?;
+        let wrong = |reason: &str| DecodeCause::Malformed { column: 1, reason: reason.to_owned() };
         if !asks || !bids {
-            return Err(A::Error::custom("a side of the book is missing"));
+            return Err(wrong("a side of the book is missing"));
         }
-        let sequence: u64 = sequence.ok_or_else(|| A::Error::missing_field("seqId"))?;
+        let sequence: u64 = sequence.ok_or_else(|| missing("seqId"))?;
         if sequence == u64::MAX {
-            return Err(A::Error::custom("a seqId that nothing can follow"));
+            return Err(wrong("a seqId that nothing can follow"));
         }
-        let time = time.ok_or_else(|| A::Error::missing_field("ts"))?;
-        Ok(Part {
-            book: self.0.into_lease(),
-            time: Timestamp::from_millis(time),
+        Ok(Self {
+            book: book.into_lease(),
+            time: Timestamp::from_millis(millis.ok_or_else(|| missing("ts"))?),
             sequence,
             // A snapshot says -1.
             previous: previous.and_then(|previous| u64::try_from(previous).ok()),

@@ -7,12 +7,12 @@ use meltica_event::{
 use meltica_venue::{
     AssemblyStats, BookStatus, CheckedBook, Decode, DecodeCause, DecodeError, Decoded, Ingest,
     Lease, Rhythm, Session, TopOracle, Unsupported, VenuePools, VenueStats, Wish,
-    json::{LazyBook, elements, missing, read_part, text_of, unknown_value},
+    json::{LazyBook, Reader, missing, text_of, unknown_value},
 };
 
 use crate::{
     execution,
-    json::{self, BooksInto, Envelope, Part},
+    json::{self, Envelope, Part},
 };
 
 /// The levels a side that the channel `books` has.
@@ -24,10 +24,37 @@ pub struct Okx {
     pools: VenuePools,
     markets: Vec<Market>,
     wishes: VecDeque<Wish>,
-    /// What the frame at hand holds, kept to be used again.
+    /// Kept, so that its room is used again.
+    gathered: Gathered,
+}
+
+/// What a frame holds, read and not yet told.
+#[derive(Default)]
+struct Gathered {
     parts: Vec<Part>,
     events: Vec<Lease<Event>>,
     executions: Vec<Lease<ExecReport>>,
+}
+
+impl Gathered {
+    fn clear(&mut self) {
+        self.parts.clear();
+        self.events.clear();
+        self.executions.clear();
+    }
+}
+
+/// What is to be told of a frame that was read.
+#[derive(Clone, Copy)]
+enum Told {
+    /// The parts are of this market's book: a snapshot, or updates.
+    Books { market: usize, whole: bool },
+    /// The parts are best prices of this market.
+    Tops { market: usize },
+    /// The events and executions, as they are.
+    Rest,
+    /// The connection ends soon.
+    Notice,
 }
 
 struct Market {
@@ -48,9 +75,7 @@ impl Okx {
             pools,
             markets: vec![],
             wishes: VecDeque::new(),
-            parts: vec![],
-            events: vec![],
-            executions: vec![],
+            gathered: Gathered::default(),
         }
     }
 
@@ -92,46 +117,85 @@ impl Okx {
         self.request("subscribe", &["books"], &[&name]);
     }
 
-    /// Reads the data of a book channel whole, into the parts.
-    fn parts(&mut self, data: &str, text: &str) -> Result<Vec<Part>, DecodeCause> {
-        let mut parts = std::mem::take(&mut self.parts);
-        let book = &|| LazyBook::new(self.pools.books.clone());
-        match read_part(BooksInto { parts: &mut parts, book }, data, text) {
-            Ok(()) => Ok(parts),
-            Err(cause) => {
-                parts.clear();
-                self.parts = parts;
-                Err(cause)
+    /// Reads the data of a channel, changing nothing.
+    fn data(
+        &self,
+        channel: &str,
+        reader: &mut Reader<'_>,
+        gathered: &mut Gathered,
+        ingest: Ingest,
+    ) -> Result<(), DecodeCause> {
+        reader.array(|reader| {
+            match channel {
+                "trades" => gathered.events.push(self.trade(&json::Trade::read(reader)?, ingest)?),
+                "orders" => {
+                    let read = json::Order::read(reader)?;
+                    let index = self.market(read.instrument)?;
+                    let mut lease = self.pools.executions.lease_or_heap();
+                    *lease = execution::report(&read, self.header(index, ingest))?;
+                    gathered.executions.push(lease);
+                }
+                _ => {
+                    let book = LazyBook::new(self.pools.books.clone());
+                    gathered.parts.push(Part::read(reader, book)?);
+                }
             }
-        }
+            Ok(())
+        })
     }
 
-    fn books(
-        &mut self,
-        envelope: &Envelope<'_>,
-        text: &str,
+    /// Reads a frame whole, changing nothing.
+    fn frame(
+        &self,
+        frame: &[u8],
+        operation: &mut &'static str,
+        gathered: &mut Gathered,
         ingest: Ingest,
-        emit: &mut dyn FnMut(Decoded),
-    ) -> Result<(), DecodeCause> {
-        let index = self.market(envelope.instrument.ok_or_else(|| missing("instId"))?)?;
-        let whole = match envelope.action {
-            Some("snapshot") => true,
-            Some("update") => false,
-            Some(other) => return Err(unknown_value("action", other)),
-            None => return Err(missing("action")),
+    ) -> Result<(Told, String), DecodeCause> {
+        let text = text_of(frame)?;
+        let mut read = false;
+        let envelope = Envelope::read(text, &mut |envelope, reader| {
+            let channel = envelope.channel.unwrap_or_default();
+            if let Some(known) = CHANNELS.into_iter().find(|known| *known == channel) {
+                *operation = known;
+                self.data(known, reader, gathered, ingest)?;
+                read = true;
+            }
+            Ok(read)
+        })?;
+        if let Some(event) = envelope.event {
+            *operation = "answer";
+            return answer(event, &envelope);
+        }
+        let channel = envelope.channel.ok_or_else(|| missing("channel"))?;
+        let Some(known) = CHANNELS.into_iter().find(|known| *known == channel) else {
+            return Err(DecodeCause::UnknownStream { stream: channel.to_owned() });
         };
-        let mut parts = self.parts(envelope.data.ok_or_else(|| missing("data"))?, text)?;
-        let unlinked = |part: &Part| !whole && part.previous.is_none();
-        if parts.iter().any(unlinked) {
-            parts.clear();
-            self.parts = parts;
-            return Err(missing("prevSeqId"));
+        *operation = known;
+        if !read {
+            // The data came before the channel, or not at all.
+            let place = envelope.data.ok_or_else(|| missing("data"))?;
+            self.data(known, &mut Reader::from(text, place), gathered, ingest)?;
         }
-        for part in parts.drain(..) {
-            self.book(index, part, whole, ingest, emit);
-        }
-        self.parts = parts;
-        Ok(())
+        let market = || self.market(envelope.instrument.ok_or_else(|| missing("instId"))?);
+        let told = match known {
+            "books" => {
+                let market = market()?;
+                let whole = match envelope.action {
+                    Some("snapshot") => true,
+                    Some("update") => false,
+                    Some(other) => return Err(unknown_value("action", other)),
+                    None => return Err(missing("action")),
+                };
+                if !whole && gathered.parts.iter().any(|part| part.previous.is_none()) {
+                    return Err(missing("prevSeqId"));
+                }
+                Told::Books { market, whole }
+            }
+            "bbo-tbt" => Told::Tops { market: market()? },
+            _ => Told::Rest,
+        };
+        Ok((told, String::new()))
     }
 
     fn book(
@@ -183,114 +247,65 @@ impl Okx {
         }
     }
 
-    fn tops(
-        &mut self,
-        envelope: &Envelope<'_>,
-        text: &str,
-        ingest: Ingest,
-        emit: &mut dyn FnMut(Decoded),
-    ) -> Result<(), DecodeCause> {
-        let index = self.market(envelope.instrument.ok_or_else(|| missing("instId"))?)?;
-        let mut parts = self.parts(envelope.data.ok_or_else(|| missing("data"))?, text)?;
-        for Part { book, time, sequence, .. } in parts.drain(..) {
-            let best = |levels: &[_]| levels.first().copied().unwrap_or_default();
-            let top = TopOfBook { bid: best(&book.bids), ask: best(&book.asks) };
-            let header = Header {
-                sequence,
-                numbering: Numbering::Monotone,
-                exchange_time: time,
-                ..self.header(index, ingest)
-            };
-            let Market { book, oracle, .. } = &mut self.markets[index];
-            oracle.top(sequence, top, book.book());
-            let mut event = self.pools.events.lease_or_heap();
-            *event = Event::new(header, Payload::TopOfBook(top));
-            emit(Decoded::Event(event));
+    fn top(&mut self, index: usize, part: Part, ingest: Ingest, emit: &mut dyn FnMut(Decoded)) {
+        let Part { book, time, sequence, .. } = part;
+        let best = |levels: &[_]| levels.first().copied().unwrap_or_default();
+        let top = TopOfBook { bid: best(&book.bids), ask: best(&book.asks) };
+        let header = Header {
+            sequence,
+            numbering: Numbering::Monotone,
+            exchange_time: time,
+            ..self.header(index, ingest)
+        };
+        let Market { book, oracle, .. } = &mut self.markets[index];
+        oracle.top(sequence, top, book.book());
+        let mut event = self.pools.events.lease_or_heap();
+        *event = Event::new(header, Payload::TopOfBook(top));
+        emit(Decoded::Event(event));
+    }
+
+    /// The event that a trade becomes.
+    fn trade(&self, read: &json::Trade<'_>, ingest: Ingest) -> Result<Lease<Event>, DecodeCause> {
+        let index = self.market(read.instrument)?;
+        let aggressor = match read.side {
+            "buy" => Side::Buy,
+            "sell" => Side::Sell,
+            other => return Err(unknown_value("side", other)),
+        };
+        let header = Header {
+            sequence: read.id,
+            numbering: Numbering::Monotone,
+            exchange_time: Timestamp::from_millis(read.millis),
+            ..self.header(index, ingest)
+        };
+        let trade = Trade {
+            price: read.price,
+            quantity: read.quantity,
+            id: read.id,
+            aggressor: Some(aggressor),
+        };
+        let mut event = self.pools.events.lease_or_heap();
+        *event = Event::new(header, Payload::Trade(trade));
+        Ok(event)
+    }
+}
+
+/// The channels that are understood.
+const CHANNELS: [&str; 4] = ["books", "bbo-tbt", "trades", "orders"];
+
+/// An answer, or news about the connection and what it says.
+fn answer(event: &str, envelope: &Envelope<'_>) -> Result<(Told, String), DecodeCause> {
+    let said = || {
+        let message = envelope.message.as_deref().unwrap_or("no reason is given");
+        format!("{} {message}", envelope.code.unwrap_or("(no code)"))
+    };
+    match event {
+        "subscribe" | "unsubscribe" | "login" | "channel-conn-count" => {
+            Ok((Told::Rest, String::new()))
         }
-        self.parts = parts;
-        Ok(())
-    }
-
-    fn trades(
-        &mut self,
-        data: &str,
-        text: &str,
-        ingest: Ingest,
-        emit: &mut dyn FnMut(Decoded),
-    ) -> Result<(), DecodeCause> {
-        let mut events = std::mem::take(&mut self.events);
-        let each = &mut |read: json::Trade<'_>| {
-            let index = self.market(read.inst_id)?;
-            let aggressor = match read.side {
-                "buy" => Side::Buy,
-                "sell" => Side::Sell,
-                other => return Err(unknown_value("side", other)),
-            };
-            let header = Header {
-                sequence: read.trade_id,
-                numbering: Numbering::Monotone,
-                exchange_time: Timestamp::from_millis(read.ts),
-                ..self.header(index, ingest)
-            };
-            let trade = Trade {
-                price: read.px,
-                quantity: read.sz,
-                id: read.trade_id,
-                aggressor: Some(aggressor),
-            };
-            let mut event = self.pools.events.lease_or_heap();
-            *event = Event::new(header, Payload::Trade(trade));
-            events.push(event);
-            Ok(())
-        };
-        let read = elements(data, text, each);
-        let told = events.drain(..).filter(|_| read.is_ok());
-        told.for_each(|event| emit(Decoded::Event(event)));
-        self.events = events;
-        read
-    }
-
-    fn orders(
-        &mut self,
-        data: &str,
-        text: &str,
-        ingest: Ingest,
-        emit: &mut dyn FnMut(Decoded),
-    ) -> Result<(), DecodeCause> {
-        let mut executions = std::mem::take(&mut self.executions);
-        let each = &mut |read: json::Order<'_>| {
-            let index = self.market(read.inst_id)?;
-            let mut lease = self.pools.executions.lease_or_heap();
-            *lease = execution::report(&read, self.header(index, ingest))?;
-            executions.push(lease);
-            Ok(())
-        };
-        let read = elements(data, text, each);
-        let told = executions.drain(..).filter(|_| read.is_ok());
-        told.for_each(|report| emit(Decoded::Execution(report)));
-        self.executions = executions;
-        read
-    }
-
-    /// An answer, or news about the connection.
-    fn event(&mut self, event: &str, envelope: &Envelope<'_>) -> Result<(), DecodeCause> {
-        let said = || {
-            let message = envelope.message.as_deref().unwrap_or("no reason is given");
-            format!("{} {message}", envelope.code.unwrap_or("(no code)"))
-        };
-        match event {
-            "subscribe" | "unsubscribe" | "login" | "channel-conn-count" => Ok(()),
-            "error" | "channel-conn-count-error" => Err(DecodeCause::Refused { reason: said() }),
-            "notice" => {
-                let reason = format!("okx closes this connection soon: {}", said());
-                let wish = Wish::Reconnect { reason };
-                if !self.wishes.contains(&wish) {
-                    self.wishes.push_back(wish);
-                }
-                Ok(())
-            }
-            _ => Err(DecodeCause::UnknownStream { stream: event.to_owned() }),
-        }
+        "error" | "channel-conn-count-error" => Err(DecodeCause::Refused { reason: said() }),
+        "notice" => Ok((Told::Notice, said())),
+        _ => Err(DecodeCause::UnknownStream { stream: event.to_owned() }),
     }
 }
 
@@ -301,31 +316,39 @@ impl Decode for Okx {
         ingest: Ingest,
         emit: &mut dyn FnMut(Decoded),
     ) -> Result<(), DecodeError> {
-        let error = |operation, cause| DecodeError { venue: "okx", operation, cause };
         if frame == b"pong" {
             return Ok(());
         }
-        let frame = text_of(frame).and_then(|text| Ok((text, Envelope::read(text)?)));
-        let (text, envelope) = frame.map_err(|cause| error("frame", cause))?;
-        if let Some(event) = envelope.event {
-            return self.event(event, &envelope).map_err(|cause| error("answer", cause));
-        }
-        let data = || envelope.data.ok_or_else(|| missing("data"));
-        let (operation, done) = match envelope.channel {
-            Some("books") => ("books", self.books(&envelope, text, ingest, emit)),
-            Some("bbo-tbt") => ("bbo-tbt", self.tops(&envelope, text, ingest, emit)),
-            Some("trades") => {
-                ("trades", data().and_then(|data| self.trades(data, text, ingest, emit)))
+        let mut gathered = std::mem::take(&mut self.gathered);
+        let mut operation = "frame";
+        let read = self.frame(frame, &mut operation, &mut gathered, ingest);
+        let read = read.map(|(told, said)| match told {
+            Told::Books { market, whole } => {
+                for part in gathered.parts.drain(..) {
+                    self.book(market, part, whole, ingest, emit);
+                }
             }
-            Some("orders") => {
-                ("orders", data().and_then(|data| self.orders(data, text, ingest, emit)))
+            Told::Tops { market } => {
+                for part in gathered.parts.drain(..) {
+                    self.top(market, part, ingest, emit);
+                }
             }
-            Some(stream) => {
-                ("frame", Err(DecodeCause::UnknownStream { stream: stream.to_owned() }))
+            Told::Rest => {
+                let events = gathered.events.drain(..).map(Decoded::Event);
+                let executions = gathered.executions.drain(..).map(Decoded::Execution);
+                events.chain(executions).for_each(emit);
             }
-            None => ("frame", Err(missing("channel"))),
-        };
-        done.map_err(|cause| error(operation, cause))
+            Told::Notice => {
+                let reason = format!("okx closes this connection soon: {said}");
+                let wished = |wish: &Wish| matches!(wish, Wish::Reconnect { .. });
+                if !self.wishes.iter().any(wished) {
+                    self.wishes.push_back(Wish::Reconnect { reason });
+                }
+            }
+        });
+        gathered.clear();
+        self.gathered = gathered;
+        read.map_err(|cause| DecodeError { venue: "okx", operation, cause })
     }
 
     fn stats(&self) -> VenueStats {

@@ -95,7 +95,7 @@ fn cq_06_a_faulty_frame_says_what_is_wrong() {
         (good.replace(r#""asks":[],"#, ""), "a side of the book is missing"),
         (good.replace("\"seqId\":9", "\"seqId\":18446744073709551615"), "nothing can follow"),
         (good.replace("\"data\"", "\"date\""), "missing field `data`"),
-        (good.replace(LEVEL, "[\"1\"]"), "invalid length 1"),
+        (good.replace(LEVEL, "[\"1\"]"), "expected a quantity"),
         (good.replace(LEVEL, "[\"1\",\"-1\"]"), "a quantity is never negative"),
         (trade.replace("sell", "hold"), "okx trades: column 1: unknown side \"hold\""),
         (

@@ -52,7 +52,7 @@ pub fn session<S: Subject>() -> (Box<dyn Session>, VenuePools) {
     (session, pools)
 }
 
-/// Makes one test of each promise, for this [`Subject`](conformance::Subject).
+/// Makes one test of each promise, for this [`Subject`](crate::conformance::Subject).
 #[macro_export]
 macro_rules! conformance {
     ($subject:ty) => {

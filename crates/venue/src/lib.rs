@@ -1,9 +1,9 @@
 //! What the adapter of a trading venue needs: decoding in place, book assembly, recordings, and a
 //! synthetic venue.
 //!
-//! An adapter implements [`Decode`]: bytes in, leased events out, nothing in between. Books are
-//! assembled next to the venue by a [`BookAssembly`], which verifies that no update is missing
-//! before anything travels on; a [`TopOracle`] checks the result against an independent stream of
+//! An adapter implements [`Decode`]: bytes in, leased events out, nothing in between ([`json`] helps).
+//! Books are kept next to the venue, and verified before anything travels on: by a [`BookAssembly`]
+//! where updates have first and last ids, by a [`CheckedBook`] where something else tells; a [`TopOracle`] checks the result against an independent stream of
 //! best prices, where a venue has one. What a connection needs beside decoding (subscriptions,
 //! snapshots to fetch, how patient and how fast it is) says [`Session`]; [`LocalVenue`] is the venue's
 //! own side, for tests and for runs without a network. [`Recording`] reads what was recorded, [`Synthetic`] makes up
@@ -30,7 +30,6 @@ mod checked;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod decode;
-#[cfg(feature = "json")]
 pub mod json;
 mod local;
 mod market;
