@@ -32,16 +32,16 @@ impl Told {
 
 /// Everything in a file, and whether it is cut.
 fn read(path: &Path) -> (Vec<Told>, bool) {
-    let mut recording = Recording::open(path).unwrap();
+    let mut recording = Recording::open(path).expect("it can be read");
     let mut told = vec![];
-    while let Some(Entry { received, what, .. }) = recording.next_entry().unwrap() {
+    while let Some(Entry { received, what, .. }) = recording.next_entry().expect("it can be read") {
         told.push(Told::of(received, what));
     }
     (told, recording.is_cut())
 }
 
 fn instrument() -> Instrument {
-    "BTC-USD".parse().unwrap()
+    "BTC-USD".parse().expect("it is one")
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn a_block_is_written_when_it_is_old_or_large_and_not_before() {
 
 /// Three blocks of two entries; where each block ends.
 fn three_blocks(path: &Path) -> (Vec<Told>, Vec<usize>) {
-    let mut recorder = Recorder::open(path, SECOND).unwrap();
+    let mut recorder = Recorder::open(path, SECOND).expect("it can be written");
     let (mut told, mut ends) = (vec![], vec![0]);
     for block in 0..3i64 {
         for entry in 0..2i64 {
@@ -113,11 +113,11 @@ fn three_blocks(path: &Path) -> (Vec<Told>, Vec<usize>) {
                 0 => Happened::Opened("wss://ws.kraken.com/v2"),
                 _ => Happened::Frame(text.as_bytes()),
             };
-            recorder.write(at(block * 10 + entry), what).unwrap();
+            recorder.write(at(block * 10 + entry), what).expect("it can be written");
             told.push(Told::of(Some(at(block * 10 + entry)), what));
         }
-        recorder.flush().unwrap();
-        ends.push(fs::metadata(path).unwrap().len() as usize);
+        recorder.flush().expect("it can be written");
+        ends.push(fs::metadata(path).expect("it can be written").len() as usize);
     }
     (told, ends)
 }
