@@ -19,6 +19,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "simulation", what: "a hundred thousand seeds", run: simulate::step },
     Step { name: "debug-cost", what: "what debug mode costs while it is off", run: debug_cost },
     Step { name: "mutants", what: "tests notice what is changed in the recycler", run: mutants },
+    Step { name: "fuzz", what: "whatever bytes a venue sends, for a minute a venue", run: fuzz },
 ];
 
 const LOOM: &str =
@@ -198,6 +199,66 @@ fn mutants(workspace: &Workspace) -> Result<(), Failure> {
         Some(0 | 3) => Ok(()),
         _ => Err(Failure::new(format!("`cargo mutants` failed ({status})"), advice)),
     }
+}
+
+/// The targets of `crates/fuzz`. The corpus that each begins with are its adapter's fixtures.
+const FUZZED: &[&str] = &["binance", "coinbase", "kraken", "okx"];
+
+/// Fuzzes each venue's adapter for a minute, and says whether that led anywhere.
+fn fuzz(workspace: &Workspace) -> Result<(), Failure> {
+    let mut version = workspace.cargo(["fuzz", "--version"]);
+    let status = version.stdout(Stdio::null()).stderr(Stdio::null()).status();
+    if !status.is_ok_and(|status| status.success()) {
+        return Err(Failure::new("`cargo fuzz` is missing", "cargo install cargo-fuzz --locked"));
+    }
+    for venue in FUZZED {
+        let corpus = workspace.root.join("target/fuzz").join(venue);
+        let advice = "The line `panicked at` above says which promise was broken. The bytes that broke it \
+                      are in crates/fuzz/artifacts: make them a test of the adapter's.";
+        fs::create_dir_all(&corpus)
+            .map_err(|error| Failure::new(format!("{}: {error}", corpus.display()), advice))?;
+        let mut run = workspace.cargo(["fuzz", "run", "--fuzz-dir", "crates/fuzz", "-s", "none"]);
+        run.arg(venue).arg(&corpus).arg(format!("crates/venue-{venue}/fixtures"));
+        run.args(["--", "-max_total_time=60", "-rss_limit_mb=1024"]);
+        // What the fuzzer asks of the compiler is not stable; the code that it builds is.
+        run.env("RUSTC_BOOTSTRAP", "1").stdin(Stdio::null());
+        println!("$ cargo fuzz run {venue}, for a minute");
+        let output =
+            run.output().map_err(|error| Failure::new(format!("cargo fuzz: {error}"), advice))?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        if !output.status.success() {
+            println!("{said}");
+            return Err(Failure::new(
+                format!("fuzzing {venue} failed ({})", output.status),
+                advice,
+            ));
+        }
+        let growth = growth(&said).ok_or_else(|| {
+            Failure::new(
+                format!("fuzzing {venue} does not say what it covered:\n{said}"),
+                "Run it by hand; a new version may say it in other words.",
+            )
+        })?;
+        println!("{venue}: {growth}");
+    }
+    Ok(())
+}
+
+/// What libFuzzer reached at its beginning and at its end, since executions alone say nothing.
+fn growth(said: &str) -> Option<String> {
+    let figure = |line: &str, name: &str| {
+        let rest = line.split_once(name)?.1.trim_start();
+        rest.split([' ', '\t', '/']).next()?.parse::<u64>().ok()
+    };
+    let figures = |mark: &str| {
+        let line = said.lines().rfind(|line| line.contains(mark))?;
+        Some((figure(line, " cov: ")?, figure(line, " corp: ")?, figure(line, "#")?))
+    };
+    let (first, last) = (figures("\tINITED ")?, figures("\tDONE ")?);
+    Some(format!(
+        "{} runs, coverage {} -> {}, corpus {} -> {}",
+        last.2, first.0, last.0, first.1, last.1
+    ))
 }
 
 #[cfg(test)]

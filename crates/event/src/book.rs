@@ -1,4 +1,4 @@
-use std::ops::Deref;
+use std::{fmt, ops::Deref};
 
 use crate::{EventKind, Header, Price, Quantity, Side, Sources};
 
@@ -12,55 +12,132 @@ pub struct Level {
 }
 
 /// One side of a book: levels with the best price first, each price once. Reads as a slice.
-#[derive(Debug, PartialEq, Eq)]
+///
+/// Most of what happens to a book happens near its best price, so that end is cheap to change: a level
+/// costs as many moves as there are levels on the nearer side of it.
 pub struct Levels {
-    levels: Vec<Level>,
+    /// Room before `start` is free, so that what is near the best price can make way forwards.
+    room: Vec<Level>,
+    start: usize,
     side: Side,
+}
+
+/// So few levels are moved as fast whichever way they go.
+const FEW: usize = 32;
+
+/// How much room is made at the front when there is none: an eighth, so that making it costs each level
+/// that comes a few moves.
+const fn front(levels: usize) -> usize {
+    levels / 8 + 8
 }
 
 impl Levels {
     /// An empty side with room for `capacity` levels; more are taken, at the price of an
     /// allocation.
     pub fn with_capacity(side: Side, capacity: usize) -> Self {
-        Self { levels: Vec::with_capacity(capacity), side }
+        Self { room: Vec::with_capacity(capacity + front(capacity)), start: 0, side }
     }
 
     /// Puts a level where its price belongs, replacing what was there. In a run of levels that
     /// come best first, each costs no more than a comparison.
     pub fn set(&mut self, level: Level) {
         let follows = |last: &Level| self.side.is_worse(level.price, last.price);
-        if self.levels.last().is_none_or(follows) {
-            self.levels.push(level);
+        if self.last().is_none_or(follows) {
+            self.make_room_at_the_end();
+            self.room.push(level);
             return;
         }
         match self.position(level.price) {
-            Ok(index) => self.levels[index] = level,
-            Err(index) => self.levels.insert(index, level),
+            Ok(index) => self.room[self.start + index] = level,
+            Err(index) => self.insert(index, level),
         }
     }
 
     /// Takes the level of this price away; `None` if there is none.
     pub fn remove(&mut self, price: Price) -> Option<Level> {
-        self.position(price).ok().map(|index| self.levels.remove(index))
+        let index = self.position(price).ok()?;
+        let at = self.start + index;
+        if index >= self.len() / 2 {
+            return Some(self.room.remove(at));
+        }
+        let level = self.room[at];
+        self.room.copy_within(self.start..at, self.start + 1);
+        self.start += 1;
+        Some(level)
     }
 
     /// Forgets every level, keeping the room.
     pub fn clear(&mut self) {
-        self.levels.clear();
+        self.room.clear();
+        self.start = 0;
     }
 
     /// Becomes equal to `other`, allocating only if its room does not suffice.
     fn copy_from(&mut self, other: &Self) {
         self.side = other.side;
-        self.levels.clear();
-        self.levels.extend_from_slice(&other.levels);
+        self.clear();
+        self.room.extend_from_slice(other);
     }
 
-    fn position(&self, price: Price) -> Result<usize, usize> {
-        match self.side {
-            Side::Buy => self.levels.binary_search_by(|level| price.cmp(&level.price)),
-            Side::Sell => self.levels.binary_search_by(|level| level.price.cmp(&price)),
+    fn insert(&mut self, index: usize, level: Level) {
+        let few = self.start == 0 && self.len() < FEW;
+        if few || index >= self.len() / 2 {
+            self.make_room_at_the_end();
+            self.room.insert(self.start + index, level);
+            return;
         }
+        if self.start == 0 {
+            let len = self.room.len();
+            let gap = front(len);
+            if gap > self.room.capacity() - len {
+                self.room.reserve(gap);
+            }
+            self.room.resize(len + gap, Level::default());
+            self.room.copy_within(..len, gap);
+            self.start = gap;
+        }
+        let at = self.start + index;
+        self.room.copy_within(self.start..at, self.start - 1);
+        self.start -= 1;
+        self.room[at - 1] = level;
+    }
+
+    /// Takes the room at the front back before more is asked for.
+    fn make_room_at_the_end(&mut self) {
+        if self.start > 0 && self.room.len() == self.room.capacity() {
+            self.room.copy_within(self.start.., 0);
+            self.room.truncate(self.room.len() - self.start);
+            self.start = 0;
+        }
+    }
+
+    /// Where this price is, or belongs: looked for from the best price on, in growing steps.
+    fn position(&self, price: Price) -> Result<usize, usize> {
+        let mut step = 1;
+        while self.get(step).is_some_and(|level| !self.side.is_worse(level.price, price)) {
+            step *= 2;
+        }
+        let (from, to) = (step / 2, self.len().min(step + 1));
+        let nearer = self.get(from..to).unwrap_or_default();
+        let found = match self.side {
+            Side::Buy => nearer.binary_search_by(|level| price.cmp(&level.price)),
+            Side::Sell => nearer.binary_search_by(|level| level.price.cmp(&price)),
+        };
+        found.map(|index| from + index).map_err(|index| from + index)
+    }
+}
+
+impl PartialEq for Levels {
+    fn eq(&self, other: &Self) -> bool {
+        self.side == other.side && self[..] == other[..]
+    }
+}
+
+impl Eq for Levels {}
+
+impl fmt::Debug for Levels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Levels").field("levels", &&self[..]).field("side", &self.side).finish()
     }
 }
 
@@ -77,7 +154,7 @@ impl Deref for Levels {
     type Target = [Level];
 
     fn deref(&self) -> &[Level] {
-        &self.levels
+        &self.room[self.start..]
     }
 }
 

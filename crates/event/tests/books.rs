@@ -42,6 +42,33 @@ fn changes(quantities: std::ops::Range<u64>) -> impl Strategy<Value = Vec<(i64, 
     prop::collection::vec((-20i64..20, quantities), 0..30)
 }
 
+/// Thousands of changes, mostly near the best price, in a room that is just large enough.
+#[test]
+fn a_side_agrees_with_a_map_near_its_best_price_and_keeps_its_room() {
+    let mut map = Map::new();
+    let mut book = Book::with_capacity(64);
+    let mut random = 7u64;
+    for turn in 0..20_000 {
+        random =
+            random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let near = (random >> 33) % 8 * ((random >> 40) % 12);
+        let price = 100 + near as i64 - (turn / 500) % 7;
+        if map.len() == 64 && !map.contains_key(&price) {
+            let worst = *map.keys().next_back().unwrap();
+            map.remove(&worst);
+            assert!(book.asks.remove(Price::from_units(worst)).is_some());
+        }
+        if (random >> 50) % 3 == 0 {
+            let gone = map.remove(&price).map(|quantity| level(price, quantity));
+            assert_eq!(book.asks.remove(Price::from_units(price)), gone);
+        } else {
+            map.insert(price, random >> 60);
+            book.asks.set(level(price, random >> 60));
+        }
+        assert_eq!(pairs(&book.asks), map.clone().into_iter().collect::<Vec<_>>());
+    }
+}
+
 proptest! {
     #[test]
     fn a_snapshot_with_deltas_folded_in_equals_a_map(

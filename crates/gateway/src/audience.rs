@@ -43,7 +43,7 @@ enum Manner {
 }
 
 impl Audience {
-    /// Ten consumers of everything that the run's synthetic venues have; every one of them wants
+    /// Ten consumers of everything that the run's local venues have; every one of them wants
     /// critical messages. One is slow, and one panics now and then.
     pub(crate) fn of_run(builder: Builder, clock: Clock) -> (Self, Builder) {
         let all = Select::all();
@@ -63,6 +63,23 @@ impl Audience {
                 ("recorder", all, Manner::Quick),
                 ("slow", all, slow),
                 ("unreliable", all, Manner::Panicking(1_000)),
+            ],
+        )
+    }
+
+    /// Well-behaved consumers of real venues.
+    pub(crate) fn of_venues(builder: Builder, clock: Clock) -> (Self, Builder) {
+        let all = Select::all();
+        let on = |topic| all.topic(topic);
+        Self::gather(
+            builder,
+            clock,
+            &[
+                ("quotes", on(Topic::TopOfBook), Manner::Quick),
+                ("tape", on(Topic::Trades), Manner::Quick),
+                ("books", on(Topic::Book), Manner::Quick),
+                ("strategy", on(Topic::Merged).topic(Topic::MergedBook), Manner::Quick),
+                ("recorder", all, Manner::Quick),
             ],
         )
     }

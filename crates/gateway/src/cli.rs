@@ -1,4 +1,4 @@
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use meltica::event::Instrument;
@@ -6,6 +6,7 @@ use meltica::event::Instrument;
 use crate::{
     http::Listen,
     soak::{self, Length},
+    venues::Venue,
 };
 
 /// Market data and execution reports from venues to consumers, in one process.
@@ -22,10 +23,16 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Run three synthetic venues into ten consumers, one of them slow and one unreliable.
+    /// Connect to venues and feed the pipeline. Without a venue: to local ones, made up from a seed,
+    /// whose frames go to ten consumers, one of them slow and one unreliable.
     Run(RunArgs),
+    /// Write what a venue sends to a file, byte for byte, and feed it to the pipeline meanwhile.
+    Record(RecordArgs),
     /// Push recorded traffic through the pipeline, frame by frame.
     Replay(ReplayArgs),
+    /// Serve local venues, each venue's own side of its protocol with a market made up from a seed, for
+    /// other programs of this machine to connect to.
+    Serve(ServeArgs),
     /// Measure, on this machine, what meltica promises in numbers; fails if a bar is missed. Wants a
     /// quiet machine. With `--events` or `--for`: an endurance run, to the end or until the time is
     /// over, whichever is first; fails if a promise is broken.
@@ -34,15 +41,28 @@ pub(crate) enum Command {
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct RunArgs {
+    /// Connect to this venue's public endpoints; repeat it for several. Without it, to local venues
+    /// that this program serves itself, on ports of this machine alone.
+    #[arg(long = "venue", value_enum, value_name = "VENUE", requires = "symbols")]
+    pub(crate) venues: Vec<Venue>,
+    /// An instrument to subscribe to at every venue, as BTC-USD; repeat it for several.
+    #[arg(long = "symbol", value_name = "BASE-QUOTE", value_delimiter = ',', requires = "venues")]
+    pub(crate) symbols: Vec<Instrument>,
+    #[command(flatten)]
+    pub(crate) reach: ReachArgs,
     /// Stop after this long, as `10s` or `1h 30m`; without it, on Ctrl-C.
     #[arg(long = "for", value_name = "DURATION", value_parser = duration, allow_hyphen_values = true)]
     pub(crate) duration: Option<Duration>,
-    /// Events per second, over all venues.
-    #[arg(long, value_name = "EVENTS", default_value_t = 15_000, value_parser = clap::value_parser!(u32).range(1..=2_000_000))]
+    /// Moves of the market per second, over all local venues; each is about an event.
+    #[arg(long, value_name = "EVENTS", default_value_t = 15_000, value_parser = clap::value_parser!(u32).range(1..=2_000_000), conflicts_with = "venues")]
     pub(crate) rate: u32,
-    /// The seed of the synthetic venues: equal seeds make equal markets.
-    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    /// The seed of the local venues: equal seeds make equal markets.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, conflicts_with = "venues")]
     pub(crate) seed: u64,
+    /// Have the local venues lose, repeat, reorder, cut, corrupt and delay what they send, and close
+    /// connections, as this seed has it; at the end all is well again, and the books are compared.
+    #[arg(long, value_name = "SEED", conflicts_with = "venues")]
+    pub(crate) faults: Option<u64>,
     /// Where to serve /metrics and /healthz: an address and a port, or `none`.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9464")]
     pub(crate) listen: Listen,
@@ -54,16 +74,83 @@ pub(crate) struct RunArgs {
     pub(crate) json: bool,
 }
 
+/// How a venue is reached, where not as usual.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ReachArgs {
+    /// Connect to this URL in place of the venue's own, as through a proxy; with one venue only.
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Option<String>,
+    /// Fetch snapshots below this URL in place of the venue's own; with one venue only.
+    #[arg(long, value_name = "URL")]
+    pub(crate) rest_url: Option<String>,
+    /// Trust the certificate authorities of this PEM file, and no others; without it, those of
+    /// Mozilla's list.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct RecordArgs {
+    /// The venue to record.
+    #[arg(long, value_enum)]
+    pub(crate) venue: Venue,
+    /// An instrument to record, as BTC-USD; repeat it for several.
+    #[arg(long = "symbol", value_name = "BASE-QUOTE", value_delimiter = ',', required = true)]
+    pub(crate) symbols: Vec<Instrument>,
+    /// The recording, compressed by gzip; one that exists is appended to.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// Stop after this long, as `10s` or `1h 30m`; without it, on Ctrl-C.
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration, allow_hyphen_values = true)]
+    pub(crate) duration: Option<Duration>,
+    #[command(flatten)]
+    pub(crate) reach: ReachArgs,
+    /// Print the summary as one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ServeArgs {
+    /// A venue to serve; repeat it for several.
+    #[arg(long = "venue", value_enum, value_name = "VENUE", required = true)]
+    pub(crate) venues: Vec<Venue>,
+    /// An instrument that they trade, as BTC-USD; repeat it for several.
+    #[arg(long = "symbol", value_name = "BASE-QUOTE", value_delimiter = ',', required = true)]
+    pub(crate) symbols: Vec<Instrument>,
+    /// The port of the first venue, the next of the second, and so on; 0 takes any free ones.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) port: u16,
+    /// Moves of the market per second, over all venues.
+    #[arg(long, value_name = "EVENTS", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=2_000_000))]
+    pub(crate) rate: u32,
+    /// The seed of the markets.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Have one frame in 32 lost, repeated, reordered, cut, corrupted or delayed, or the connection
+    /// closed, as this seed has it.
+    #[arg(long, value_name = "SEED")]
+    pub(crate) faults: Option<u64>,
+    /// Stop after this long, as `10s` or `1h 30m`; without it, on Ctrl-C.
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration, allow_hyphen_values = true)]
+    pub(crate) duration: Option<Duration>,
+}
+
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ReplayArgs {
-    /// The recording, plain or gzip: a line is nanoseconds since 1970, a blank, and the frame.
+    /// The recording, plain or gzip: as `record` writes it, or a line is nanoseconds since 1970, a
+    /// blank or a tab, and the frame; or the frame alone.
     pub(crate) file: PathBuf,
     /// Whose frames these are.
     #[arg(long, value_enum)]
     pub(crate) venue: Venue,
-    /// The instrument recorded, as BTC-USDT.
-    #[arg(long, value_name = "BASE-QUOTE")]
-    pub(crate) symbol: Instrument,
+    /// An instrument that was recorded, as BTC-USDT; repeat it for several.
+    #[arg(long = "symbol", value_name = "BASE-QUOTE", value_delimiter = ',', required = true)]
+    pub(crate) symbols: Vec<Instrument>,
+    /// `fast`, as fast as it goes; 1, at the pace of the recording; 10, ten times as fast. What is
+    /// delivered is the same.
+    #[arg(long, default_value = "fast")]
+    pub(crate) pace: Pace,
     /// Print the summary as one JSON object.
     #[arg(long)]
     pub(crate) json: bool,
@@ -143,10 +230,27 @@ pub(crate) enum Profile {
     Sc,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum Venue {
-    /// Binance spot, combined streams.
-    Binance,
+/// How fast a recording is replayed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Pace {
+    /// As fast as it goes.
+    Fast,
+    /// So many times as fast as it was recorded.
+    Times(f64),
+}
+
+impl FromStr for Pace {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            _ if text == "fast" => Ok(Self::Fast),
+            Ok(times) if (0.001..=1e6).contains(&times) => Ok(Self::Times(times)),
+            _ => Err("write fast, 1 for the pace of the recording, or 10 for ten times as fast; \
+                      from 0.001 to 1000000"
+                .to_owned()),
+        }
+    }
 }
 
 /// Beyond what any clock here can add.

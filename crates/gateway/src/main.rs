@@ -1,7 +1,8 @@
 //! The meltica gateway: venues in, consumers out, and a summary of what happened.
 //!
-//! `meltica` runs three synthetic venues into ten consumers; `meltica replay` pushes recorded traffic
-//! through the same pipeline; `meltica soak` measures what is promised in numbers. See `meltica --help`.
+//! `meltica run` connects to venues, or to local ones that it serves itself; `meltica record` writes what
+//! comes, and `meltica replay` pushes it through the same pipeline; `meltica serve` has local venues for
+//! others; `meltica soak` measures what is promised in numbers. See `meltica --help`.
 
 #![forbid(unsafe_code)]
 
@@ -10,15 +11,22 @@ mod audience;
 mod bridge;
 mod cli;
 mod clock;
+mod connection;
 mod http;
 mod interrupt;
 mod ledger;
+mod local;
+mod metering;
+mod player;
+mod reach;
+mod record;
 mod replay;
 mod run;
 mod say;
 mod soak;
 mod summary;
 mod threads;
+mod venues;
 
 use std::{io::Write, process::ExitCode};
 
@@ -44,6 +52,11 @@ fn main() -> ExitCode {
     let outcome = match cli.command {
         None => run(&cli.run),
         Some(Command::Run(args)) => run(&args),
+        Some(Command::Record(args)) => {
+            let outcome = record::record(&args).map_err(|error| error.to_string());
+            outcome.and_then(|summary| tell(&summary, args.json))
+        }
+        Some(Command::Serve(args)) => local::serve(&args).map_err(|error| error.to_string()),
         Some(Command::Replay(args)) => {
             let outcome = replay::replay(&args).map_err(|error| error.to_string());
             outcome.and_then(|summary| tell(&summary, args.json))

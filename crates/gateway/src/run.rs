@@ -1,4 +1,5 @@
-//! `meltica run`: synthetic venues into ten consumers.
+//! `meltica run`: venues into consumers. Without a venue: local ones, served by this very program over
+//! real sockets, into ten consumers, one of them slow and one unreliable.
 
 use std::{
     collections::HashSet,
@@ -12,28 +13,37 @@ use std::{
 };
 
 use meltica::{
-    BuildError, Feed, MergeRule, Pipeline, Running,
-    event::{Catalog, CatalogError, ParseInstrumentError, TraceId, VenueId},
+    BuildError, Feed, MergeRule, Message, Pipeline, Running,
+    event::{
+        Catalog, CatalogError, ExecutionId, Instrument, InstrumentId, ParseInstrumentError,
+        TraceId, VenueId,
+    },
 };
 use meltica_telemetry::{Metrics, families};
-use meltica_venue::{Ingest, Synthetic, SyntheticPools};
+use meltica_venue::{DecodeError, Happened, Ingest, Session, VenueStats};
+use tokio::sync::watch;
 
 use crate::{
     allocations,
     audience::Audience,
     bridge::message,
     cli::RunArgs,
-    clock::{self, Clock},
+    clock::Clock,
+    connection::{Connection, Counts, Halt, Outcome, Tap},
     http::{Door, ListenError},
     interrupt::Interrupt,
     ledger::Ledger,
+    local::{LocalVenues, ONE_IN, Script},
+    metering, player,
+    reach::{Reach, ReachError},
     say::{say, say_in_place},
-    summary::Summary,
+    summary::{BookCheck, OneVenue, Summary},
     threads,
+    venues::{self, Venue},
 };
 
-const VENUES: [&str; 3] = ["alpha", "beta", "gamma"];
-const INSTRUMENTS: [&str; 4] = ["BTC-USDT", "ETH-USDT", "SOL-USDT", "BTC-USDT-PERP"];
+/// What local venues trade.
+const INSTRUMENTS: [&str; 4] = ["BTC-USDT", "ETH-USDT", "SOL-USDT", "XRP-USDT"];
 /// Messages between the venues' threads and the pipeline's.
 const FEED_CAPACITY: usize = 4_096;
 /// Messages of a class that may wait for a consumer.
@@ -42,8 +52,10 @@ const LANE_CAPACITY: usize = 256;
 const DRAIN: Duration = Duration::from_secs(20);
 /// Levels on each side of a consolidated book.
 const DEPTH: usize = 10;
-/// How often a venue wakes to send what is due.
-const TICK: Duration = Duration::from_millis(1);
+/// How long local venues' books may take to be well again once nothing goes wrong any more.
+const RECOVERY: Duration = Duration::from_secs(10);
+/// For so long all must be well, and then nothing move, before books are compared.
+const REST: Duration = Duration::from_millis(300);
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RunError {
@@ -55,14 +67,16 @@ pub(crate) enum RunError {
     Instrument(#[from] ParseInstrumentError),
     #[error("{0}")]
     Listen(#[from] ListenError),
-    #[error("no thread: {0}")]
-    Thread(#[from] io::Error),
+    #[error("{0}")]
+    Reach(#[from] ReachError),
+    #[error("no thread or socket: {0}")]
+    System(#[from] io::Error),
     #[error("Ctrl-C cannot be listened for: {0}")]
     Interrupt(#[from] ctrlc::Error),
     #[error("the pipeline's thread ended early; the log says why")]
     CoreGone,
-    #[error("a venue's thread ended early; the log says why")]
-    VenueGone,
+    #[error("the thread of {0} ended early; the log says why")]
+    VenueGone(&'static str),
 }
 
 /// Runs until the time is over or the user interrupts, and tells what happened.
@@ -74,22 +88,32 @@ pub(crate) fn run(args: &RunArgs) -> Result<Summary, RunError> {
     let clock = Clock::start();
 
     let mut catalog = Catalog::new();
-    let mut venues = vec![];
-    for name in VENUES {
-        venues.push(catalog.venue(name)?);
+    let is_local = args.venues.is_empty();
+    let mut names = if is_local { Venue::ALL.to_vec() } else { args.venues.clone() };
+    names.sort_unstable();
+    names.dedup();
+    let symbols = match is_local {
+        true => INSTRUMENTS.iter().map(|name| name.parse()).collect::<Result<_, _>>()?,
+        false => args.symbols.clone(),
+    };
+    let instruments = venues::numbered(&mut catalog, &symbols)?;
+    let mut ids = vec![];
+    for venue in &names {
+        ids.push(catalog.venue(venue.name())?);
     }
-    let mut instruments = vec![];
-    for name in INSTRUMENTS {
-        instruments.push(catalog.instrument(name.parse()?)?);
-    }
+    let reach = Reach::new(&args.reach, args.venues.len())?;
+
     let told = Mutex::new(HashSet::new());
     let dead_letters = Arc::new(AtomicU64::new(0));
     let dead = Arc::clone(&dead_letters);
-    let builder = Pipeline::builder()
-        .lane_capacity(LANE_CAPACITY)
-        .follow_one_in(args.follow_one_in)
-        .merge(MergeRule::view("view", venues.iter().copied()).windows(INSTRUMENTS.len()))
-        .merge(MergeRule::depth("depth", venues.iter().copied(), DEPTH).windows(INSTRUMENTS.len()));
+    let mut builder =
+        Pipeline::builder().lane_capacity(LANE_CAPACITY).follow_one_in(args.follow_one_in);
+    if names.len() > 1 {
+        let (all, windows) = (ids.iter().copied(), instruments.len());
+        builder = builder
+            .merge(MergeRule::view("view", all.clone()).windows(windows))
+            .merge(MergeRule::depth("depth", all, DEPTH).windows(windows));
+    }
     let builder = builder.fault_sink(move |fault| {
         // Each consumer's first failure is told, all are counted.
         if told.lock().unwrap_or_else(PoisonError::into_inner).insert(Arc::clone(&fault.consumer)) {
@@ -99,43 +123,78 @@ pub(crate) fn run(args: &RunArgs) -> Result<Summary, RunError> {
     let builder = builder.dead_letter_sink(move |_| {
         dead.fetch_add(1, Relaxed);
     });
-    let (audience, builder) = Audience::of_run(builder, clock);
+    let (audience, builder) = match is_local {
+        true => Audience::of_run(builder, clock),
+        false => Audience::of_venues(builder, clock),
+    };
     let running = builder.build()?.spawn(FEED_CAPACITY)?;
 
+    let local = if is_local { Some(serve(args, &names, &instruments)?) } else { None };
+    let mut connections = vec![];
+    for (venue, id) in names.iter().zip(&ids) {
+        let session =
+            venue.session(*id, running.pools(), &instruments).map_err(ReachError::from)?;
+        let connection = match &local {
+            None => reach.connection(*venue, session, &instruments, clock)?,
+            Some(local) => reach.local(*venue, session, &instruments, clock, local)?,
+        };
+        connections.push((*venue, *id, connection));
+    }
+    let counts: Vec<_> =
+        connections.iter().map(|(.., connection)| Arc::clone(&connection.counts)).collect();
+
     let start = Instant::now();
-    let sent = VENUES.map(|_| Arc::new(AtomicU64::new(0)));
-    let metrics = counted(running.metrics(), &sent, start);
+    let mut metrics = counted(running.metrics(), start);
+    for (venue, counts) in names.iter().zip(&counts) {
+        metrics = metering::of_venue(metrics, venue.name(), counts);
+    }
     let flag = interrupt.clone();
     let address = door.address();
     let server = door.serve(metrics, move || !flag.is_set())?;
     if let Some(address) = address {
         say(format_args!("metrics at http://{address}/metrics"));
     }
-    let mut feeds = vec![];
-    for (venue, sent) in venues.into_iter().zip(&sent) {
-        let pools = running.pools();
-        let pools = SyntheticPools {
-            events: pools.events.clone(),
-            books: pools.books.clone(),
-            executions: pools.executions.clone(),
-            controls: pools.controls.clone(),
+    let (stopper, stop) = watch::channel(false);
+    let mut threads = vec![];
+    for (venue, id, connection) in connections {
+        let tap = FeedTap {
+            feed: running.feed(),
+            instruments: instruments.clone(),
+            counts: Arc::clone(&connection.counts),
+            venue: id,
+            sent: 0,
+            ledger: Ledger::default(),
+            executions: HashSet::new(),
         };
-        let synthetic = Synthetic::new(venue, instruments.iter().copied(), args.seed, pools);
-        let rate = f64::from(args.rate) / VENUES.len() as f64;
-        let pace = Pace { start, rate };
-        let name = VENUES[usize::from(venue.0) - 1];
-        let way = Way { feed: running.feed(), sent: Arc::clone(sent) };
-        feeds.push(feed(name, venue, synthetic, way, pace, clock, interrupt.clone())?);
+        threads.push((venue, drive(connection, tap, stop.clone())?));
     }
     let allocations = watch(&running, args, start, &interrupt);
     interrupt.set();
+    if let Some(local) = &local {
+        settle(local, &counts);
+    }
+    let _ = stopper.send(true);
 
     let mut published = Ledger::default();
-    let mut events = 0;
-    for feed in feeds {
-        let (sent, ledger) = feed.join().map_err(|_| RunError::VenueGone)?;
-        events += sent;
-        published.add(&ledger);
+    let mut summary = Summary::default();
+    let (mut events, mut stats) = (0, vec![]);
+    let (mut compared, mut equal) = (0, 0);
+    for ((venue, thread), counts) in threads.into_iter().zip(&counts) {
+        let (outcome, tap) = thread.join().map_err(|_| RunError::VenueGone(venue.name()))?;
+        events += tap.sent;
+        published.add(&tap.ledger);
+        stats.push(outcome.session.stats());
+        summary.venues.push(OneVenue::new(venue.name(), counts, &outcome));
+        for (id, book) in &outcome.books {
+            let Some(theirs) = local.as_ref().and_then(|local| local.book(venue, *id)) else {
+                continue;
+            };
+            compared += 1;
+            let is_equal = |ours: &meltica::event::Book| {
+                (&ours.bids, &ours.asks) == (&theirs.bids, &theirs.asks)
+            };
+            equal += u64::from(book.as_ref().is_some_and(is_equal));
+        }
     }
     let elapsed = start.elapsed();
     let end = running.shutdown(DRAIN).ok_or(RunError::CoreGone)?;
@@ -143,87 +202,145 @@ pub(crate) fn run(args: &RunArgs) -> Result<Summary, RunError> {
     for name in &end.stuck {
         say(format_args!("{name} would not end and was left behind"));
     }
+    let sum = |of: fn(&Counts) -> u64| counts.iter().map(|counts| of(counts)).sum::<u64>();
+    let faults = local.as_ref().filter(|_| args.faults.is_some()).map(LocalVenues::faults);
+    let is_local = local.is_some();
+    drop(local);
     Ok(Summary {
+        frames: Some(sum(|counts| counts.frames.load(Relaxed))),
+        frames_malformed: Some(sum(Counts::all_errors)),
         critical: audience.critical(published),
         dead_letters: dead_letters.load(Relaxed),
         threads_leaked: baseline.leaked(),
         heap_allocations_after_warmup: allocations,
+        book: together(&stats),
+        venues: summary.venues,
+        books_compared: is_local.then_some(compared),
+        books_equal: is_local.then_some(equal),
+        faults,
         content_hash: audience.content(),
         latency_ns: audience.latency_ns().into(),
         ..Summary::of(&end, events, elapsed)
     })
 }
 
-/// What the pipeline counts, and the program around it.
-fn counted(metrics: Metrics, sent: &[Arc<AtomicU64>], start: Instant) -> Metrics {
+/// Serves local venues, with faults if there are to be any.
+fn serve(
+    args: &RunArgs,
+    names: &[Venue],
+    instruments: &[(Instrument, InstrumentId)],
+) -> io::Result<LocalVenues> {
+    let venues = names.iter().enumerate().map(|(index, venue)| {
+        let script = args.faults.map_or_else(Script::none, |seed| {
+            Script::seeded(seed ^ (index as u64) << 56, ONE_IN, venue.notices_digits())
+        });
+        (*venue, venue.local(instruments, args.seed), script)
+    });
+    LocalVenues::start(venues.collect(), f64::from(args.rate) / names.len() as f64, 0)
+}
+
+/// Waits until nothing goes wrong any more and every book can be trusted, and then until what was sent
+/// has come.
+fn settle(local: &LocalVenues, counts: &[Arc<Counts>]) {
+    local.calm();
+    let limit = Instant::now() + RECOVERY;
+    let well = || counts.iter().all(|counts| counts.verified() == counts.books.len());
+    let mut since = Instant::now();
+    while since.elapsed() < REST && Instant::now() < limit {
+        if !well() {
+            since = Instant::now();
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    local.rest();
+    thread::sleep(REST);
+}
+
+/// What the program around the pipeline tells.
+fn counted(metrics: Metrics, start: Instant) -> Metrics {
     let version = env!("CARGO_PKG_VERSION");
-    let metrics = metrics.number(&families::PROCESS_BUILD_INFO, [version], || 1).number(
+    metrics.number(&families::PROCESS_BUILD_INFO, [version], || 1).number(
         &families::PROCESS_UPTIME,
         [""; 0],
         move || start.elapsed().as_secs(),
-    );
-    VENUES.into_iter().zip(sent).fold(metrics, |metrics, (name, sent)| {
-        let sent = Arc::clone(sent);
-        metrics.number(&families::VENUE_EVENTS, [name], move || sent.load(Relaxed))
-    })
+    )
 }
 
-/// A venue's way into the pipeline, and how many events it took.
-struct Way {
-    feed: Feed,
-    sent: Arc<AtomicU64>,
-}
-
-/// So many events per second from a moment on.
-#[derive(Clone, Copy)]
-struct Pace {
-    start: Instant,
-    rate: f64,
-}
-
-impl Pace {
-    /// How many are due by now.
-    fn due(&self) -> u64 {
-        (self.start.elapsed().as_secs_f64() * self.rate) as u64
+/// All venues' books, added up.
+fn together(stats: &[VenueStats]) -> BookCheck {
+    let of =
+        |field: fn(&VenueStats) -> Option<u64>| stats.iter().filter_map(field).reduce(|a, b| a + b);
+    BookCheck {
+        oracle_compared: of(|stats| stats.oracle_compared),
+        oracle_equal: of(|stats| stats.oracle_equal),
+        gaps: of(|stats| Some(stats.books.gaps)),
+        resyncs: of(|stats| Some(stats.books.resyncs)),
+        ..BookCheck::default()
     }
 }
 
-/// What a venue's thread leaves: how many events it sent, and which were critical.
-type Sent = (u64, Ledger);
-
-fn feed(
-    name: &str,
-    venue: VenueId,
-    mut synthetic: Synthetic,
-    way: Way,
-    pace: Pace,
-    clock: Clock,
-    interrupt: Interrupt,
-) -> io::Result<JoinHandle<Sent>> {
-    thread::Builder::new().name(format!("venue-{name}")).spawn(move || {
-        let mut ledger = Ledger::default();
-        let mut sent = 0;
-        while !interrupt.is_set() {
-            // A machine that was asleep is not made to catch up all at once.
-            for _ in 0..(pace.due() - sent).min(FEED_CAPACITY as u64) {
-                let ingest = Ingest { time: clock::wall(), mono_ns: clock.nanos() };
-                let mut message = message(synthetic.next(ingest));
-                let trace = u64::from(venue.0) << 48 | (sent + 1);
-                message.header_mut().trace = TraceId(trace);
-                let critical = message.is_critical();
-                if way.feed.push(message).is_err() {
-                    return (sent, ledger);
-                }
-                sent += 1;
-                way.sent.store(sent, Relaxed);
-                if critical {
-                    ledger.note(trace);
-                }
-            }
-            thread::sleep(TICK);
-        }
-        (sent, ledger)
+/// A venue's connections on a thread of their own.
+fn drive(
+    connection: Connection,
+    mut tap: FeedTap,
+    stop: watch::Receiver<bool>,
+) -> io::Result<JoinHandle<(Outcome, FeedTap)>> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+    thread::Builder::new().name(format!("venue-{}", connection.venue)).spawn(move || {
+        let outcome = runtime.block_on(connection.run(&mut tap, stop));
+        (outcome, tap)
     })
+}
+
+/// A venue's way into the pipeline. While that is full, whoever comes this way waits.
+struct FeedTap {
+    feed: Feed,
+    instruments: Vec<(Instrument, InstrumentId)>,
+    counts: Arc<Counts>,
+    venue: VenueId,
+    sent: u64,
+    /// Critical messages, each once: what a venue sends again is recognised by its identity.
+    ledger: Ledger,
+    executions: HashSet<ExecutionId>,
+}
+
+impl FeedTap {
+    fn push(&mut self, mut message: Message) -> Result<(), Halt> {
+        let trace = u64::from(self.venue.0) << 48 | (self.sent + 1);
+        message.header_mut().trace = TraceId(trace);
+        let critical = message.is_critical();
+        let identity = match &message {
+            Message::Execution(report) => report.identity(),
+            _ => None,
+        };
+        self.feed.push(message).map_err(|_| Halt::Stopped)?;
+        self.sent += 1;
+        if critical && identity.is_none_or(|identity| self.executions.insert(identity)) {
+            self.ledger.note(trace);
+        }
+        Ok(())
+    }
+}
+
+impl Tap for FeedTap {
+    fn happened(
+        &mut self,
+        session: &mut dyn Session,
+        ingest: Ingest,
+        what: Happened<'_>,
+    ) -> Result<Result<(), DecodeError>, Halt> {
+        let mut halt = None;
+        let instruments = std::mem::take(&mut self.instruments);
+        let taken = player::take(session, &instruments, ingest, what, &mut |decoded| {
+            if halt.is_none() {
+                halt = self.push(message(decoded)).err();
+            }
+        });
+        self.instruments = instruments;
+        self.counts.events.store(self.sent, Relaxed);
+        halt.map_or(Ok(taken), Err)
+    }
 }
 
 /// Shows progress until it is time to stop. Answers how often the process has allocated since its

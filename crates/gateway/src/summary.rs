@@ -1,11 +1,14 @@
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, sync::atomic::Ordering::Relaxed, time::Duration};
 
 use hdrhistogram::Histogram;
 use meltica::{End, recycler};
 use meltica_venue::VenueStats;
 use serde::Serialize;
 
-use crate::say::say;
+use crate::{
+    connection::{Counts, Outcome},
+    say::say,
+};
 
 /// What happened, all told. A field that was not measured is null; every other was counted where it
 /// happened.
@@ -50,6 +53,14 @@ pub(crate) struct Summary {
     /// Of the whole process, after its first fifth.
     pub(crate) heap_allocations_after_warmup: Option<u64>,
     pub(crate) book: BookCheck,
+    /// Of those that sockets connect to, how each fared.
+    pub(crate) venues: Vec<OneVenue>,
+    /// Books compared with a local venue's own, once all had come to rest.
+    pub(crate) books_compared: Option<u64>,
+    /// Of these, equal to the last level.
+    pub(crate) books_equal: Option<u64>,
+    /// What local venues did to their frames and connections because they were told to.
+    pub(crate) faults: Option<u64>,
     /// For each consumer, a hash of all it got, in its order, without trace ids, versions and times
     /// of receipt. Two replays of one file have the same; a run's threads interleave as they will.
     pub(crate) content_hash: BTreeMap<String, String>,
@@ -104,6 +115,45 @@ impl From<VenueStats> for BookCheck {
             resyncs: Some(stats.books.resyncs),
             checksum_ok: None,
             checksum_bad: None,
+        }
+    }
+}
+
+/// How the connections to a venue fared.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct OneVenue {
+    pub(crate) name: String,
+    /// Connections that were opened.
+    pub(crate) connections: u64,
+    pub(crate) frames: u64,
+    pub(crate) bytes: u64,
+    pub(crate) frames_malformed: u64,
+    pub(crate) gaps: u64,
+    pub(crate) resyncs: u64,
+    /// Books that could be trusted at the end.
+    pub(crate) books_verified: u64,
+    pub(crate) books: u64,
+    /// What the venue said when it refused something.
+    pub(crate) refused: Vec<String>,
+    /// Why there never was a connection, or why there is none any more.
+    pub(crate) failed: Option<String>,
+}
+
+impl OneVenue {
+    pub(crate) fn new(name: &str, counts: &Counts, outcome: &Outcome) -> Self {
+        let books = outcome.session.stats().books;
+        Self {
+            name: name.to_owned(),
+            connections: counts.opened.load(Relaxed),
+            frames: counts.frames.load(Relaxed),
+            bytes: counts.bytes.load(Relaxed),
+            frames_malformed: counts.all_errors(),
+            gaps: books.gaps + books.mismatches,
+            resyncs: books.resyncs,
+            books_verified: outcome.books.iter().filter(|(_, book)| book.is_some()).count() as u64,
+            books: counts.books.len() as u64,
+            refused: outcome.refusals.clone(),
+            failed: outcome.failed.clone().or_else(|| outcome.never.clone()),
         }
     }
 }
@@ -168,17 +218,24 @@ impl Summary {
 
     /// What a program that calls this one must not overlook.
     pub(crate) fn verdict(&self) -> Result<(), String> {
+        let unequal = match (self.books_compared, self.books_equal) {
+            (Some(compared), Some(equal)) => compared - equal,
+            _ => 0,
+        };
         let wrong = [
+            (unequal, "books not the venue's own"),
             (self.critical.lost, "critical messages lost"),
             (self.critical.repeated, "critical messages repeated"),
             (self.leases_outstanding, "leases outstanding"),
             (self.threads_leaked.unwrap_or(0), "threads leaked"),
         ];
-        let wrong: Vec<_> = wrong
-            .iter()
-            .filter(|(count, _)| *count > 0)
-            .map(|(count, what)| format!("{count} {what}"))
-            .collect();
+        let counted = wrong.iter().filter(|(count, _)| *count > 0);
+        let mut wrong: Vec<_> = counted.map(|(count, what)| format!("{count} {what}")).collect();
+        for venue in &self.venues {
+            let told = venue.refused.iter().map(|said| format!("{} refused: {said}", venue.name));
+            wrong.extend(told);
+            wrong.extend(venue.failed.as_ref().map(|why| format!("{}: {why}", venue.name)));
+        }
         if wrong.is_empty() { Ok(()) } else { Err(wrong.join(", ")) }
     }
 
@@ -244,6 +301,23 @@ impl fmt::Display for Summary {
                 _ => String::new(),
             };
             row("book", format!("{oracle}{gaps} gaps, {resyncs} resyncs"))?;
+        }
+        for venue in &self.venues {
+            let OneVenue { connections, books_verified, books, gaps, resyncs, .. } = venue;
+            let (frames, bytes) = (grouped(venue.frames), grouped(venue.bytes));
+            row(
+                &venue.name,
+                format!(
+                    "{connections} connections, {frames} frames, {bytes} bytes, {books_verified} \
+                     of {books} books verified, {gaps} gaps, {resyncs} resyncs"
+                ),
+            )?;
+        }
+        if let (Some(compared), Some(equal)) = (self.books_compared, self.books_equal) {
+            row("books", format!("{equal} of {compared} equal to the local venue's own"))?;
+        }
+        if let Some(faults) = self.faults {
+            row("faults", grouped(faults))?;
         }
         let Latency { p50, p99, p999, max } = self.latency_ns;
         let of = |ns: Option<u64>| ns.map_or("-".to_owned(), duration);

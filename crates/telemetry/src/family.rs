@@ -221,6 +221,38 @@ families! {
 
     VENUE_EVENTS = "venue_events_total" Counter, ["venue"],
         "Events that a venue handed to the pipeline.";
+    VENUE_CONNECTIONS = "venue_connections_total" Counter, ["venue"],
+        "Connections to a venue that were opened.";
+    VENUE_CONNECTIONS_ENDED = "venue_connections_ended_total" Counter, ["venue", "reason"],
+        "Connections to a venue that ended: venue (it closed), broken, silent (nothing came), too_large (a frame was), useless (the adapter asked for another), stopped (the program did).";
+    VENUE_CONNECT_FAILURES = "venue_connect_failures_total" Counter, ["venue"],
+        "Attempts to connect to a venue that led to no connection.";
+    VENUE_CONNECTED = "venue_connected" Gauge, ["venue"],
+        "1 while there is a connection to the venue, else 0.";
+    VENUE_BACKOFF = "venue_backoff_milliseconds" Gauge, ["venue"],
+        "How long the last wait was to be before an attempt to connect, in milliseconds.";
+    VENUE_FRAMES = "venue_frames_total" Counter, ["venue"],
+        "Frames that came from a venue.";
+    VENUE_BYTES = "venue_bytes_total" Counter, ["venue"],
+        "Bytes in a venue's frames and in the answers to requests.";
+    VENUE_DECODE_ERRORS = "venue_decode_errors_total" Counter, ["venue", "cause"],
+        "Frames that were not understood: malformed, unknown_stream, unknown_symbol, refused (the venue refused what was asked of it), other.";
+    VENUE_FETCHES = "venue_fetches_total" Counter, ["venue"],
+        "Snapshots that were asked for by HTTP.";
+    VENUE_FETCH_FAILURES = "venue_fetch_failures_total" Counter, ["venue"],
+        "Of these, those that did not come, and were asked for again.";
+    BOOK_VERIFIED = "book_verified" Gauge, ["venue", "instrument"],
+        "1 while the book can be trusted, else 0; then nothing of it is handed on.";
+    BOOK_UPDATES = "book_updates_total" Counter, ["venue", "instrument"],
+        "Deltas that were applied to the book.";
+    BOOK_SNAPSHOTS = "book_snapshots_total" Counter, ["venue", "instrument"],
+        "Snapshots that were taken.";
+    BOOK_GAPS = "book_gaps_total" Counter, ["venue", "instrument"],
+        "Times that an update of the book was missing.";
+    BOOK_MISMATCHES = "book_mismatches_total" Counter, ["venue", "instrument"],
+        "Times that the book was not what its checksum said.";
+    BOOK_RESYNCS = "book_resyncs_total" Counter, ["venue", "instrument"],
+        "Snapshots that brought the book back after it could not be trusted.";
     PROCESS_BUILD_INFO = "meltica_build_info" Gauge, ["version"],
         "Always 1; says which version runs.";
     PROCESS_UPTIME = "meltica_uptime_seconds" Gauge, [],

@@ -1,15 +1,13 @@
-//! The frames as Binance documents them, read without an intermediate copy: text is borrowed from
-//! the frame, numbers go straight into their types, levels straight into a book.
+//! The frames as Binance documents them, read where they stand: text is borrowed from the frame, numbers
+//! go straight into their types, levels straight into a book.
 
-use std::{fmt, marker::PhantomData, str::FromStr};
+use std::borrow::Cow;
 
-use meltica_event::{Book, Level, Levels, Price, Quantity, Side};
-use meltica_venue::{Lease, Pool};
-use serde::{
-    Deserialize, Deserializer,
-    de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
+use meltica_event::{Price, Quantity, Side};
+use meltica_venue::{
+    DecodeCause,
+    json::{LazyBook, Reader, missing},
 };
-use serde_json::value::RawValue;
 
 /// What a frame says. Levels are in the book that it was read into.
 pub(crate) enum Read<'a> {
@@ -17,19 +15,23 @@ pub(crate) enum Read<'a> {
     BookTicker(BookTicker<'a>),
     Depth(Depth<'a>),
     Snapshot(Depth<'a>),
-    /// Of a stream that is not known.
-    Unknown(&'a str),
-    /// The data came before the stream's name, so it was only kept: read it with
-    /// [`DataInto`] now.
-    Early {
+    /// Of a stream that is not known, and where its data are; a user's own events come by a stream whose
+    /// name is a key.
+    Unknown {
         stream: &'a str,
-        data: &'a RawValue,
+        data: Option<usize>,
     },
+    /// An event without a stream around it, of this kind: what a user's own connection sends.
+    Bare(&'a str),
+    /// The same, wrapped, and where it begins.
+    Wrapped(usize),
+    /// The answer to something that was sent, and where it says why that was refused, if it was.
+    Answer(Option<usize>),
 }
 
 /// The kinds of streams that are understood.
 #[derive(Clone, Copy)]
-pub(crate) enum Kind {
+enum Kind {
     Trade,
     BookTicker,
     Depth,
@@ -37,7 +39,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// By a stream's name, `btcusdt@trade`.
-    pub(crate) fn of(stream: &str) -> Option<Self> {
+    fn of(stream: &str) -> Option<Self> {
         match stream.split_once('@')?.1 {
             "trade" => Some(Self::Trade),
             "bookTicker" => Some(Self::BookTicker),
@@ -46,144 +48,248 @@ impl Kind {
         }
     }
 
-    pub(crate) const fn name(self) -> &'static str {
+    const fn name(self) -> &'static str {
         match self {
             Self::Trade => "trade",
             Self::BookTicker => "bookTicker",
             Self::Depth => "depth",
         }
     }
-}
 
-/// A book, leased when the first level comes.
-pub(crate) struct LazyBook {
-    pool: Pool<Book>,
-    lease: Option<Lease<Book>>,
-}
-
-impl LazyBook {
-    pub(crate) const fn new(pool: Pool<Book>) -> Self {
-        Self { pool, lease: None }
-    }
-
-    fn get(&mut self) -> &mut Book {
-        self.lease.get_or_insert_with(|| self.pool.lease_or_heap())
-    }
-
-    pub(crate) fn into_lease(self) -> Lease<Book> {
-        self.lease.unwrap_or_else(|| self.pool.lease_or_heap())
+    fn data<'a>(
+        self,
+        reader: &mut Reader<'a>,
+        book: &mut LazyBook,
+    ) -> Result<Read<'a>, DecodeCause> {
+        match self {
+            Self::Trade => Trade::read(reader).map(Read::Trade),
+            Self::BookTicker => BookTicker::read(reader).map(Read::BookTicker),
+            Self::Depth => Depth::read(reader, book).map(Read::Depth),
+        }
     }
 }
 
-/// Reads a frame of a combined stream, or a depth snapshot: which of the two is told by what is
-/// there.
-pub(crate) struct FrameInto<'b> {
-    pub(crate) book: &'b mut LazyBook,
-    /// What is being read, for whoever has to say what went wrong.
-    pub(crate) operation: &'b mut &'static str,
-}
-
-impl<'de> DeserializeSeed<'de> for FrameInto<'_> {
-    type Value = Read<'de>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Read<'de>, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for FrameInto<'_> {
-    type Value = Read<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a frame of a combined stream, or a depth snapshot")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Read<'de>, A::Error> {
-        let (mut stream, mut early, mut read) = (None, None, None);
-        let mut snapshot = DepthParts::default();
-        while let Some(key) = map.next_key::<&str>()? {
-            match key {
-                "stream" => stream = Some(map.next_value::<&'de str>()?),
-                "data" => match stream.map(Kind::of) {
-                    None => early = Some(map.next_value::<&'de RawValue>()?),
-                    Some(None) => drop(map.next_value::<IgnoredAny>()?),
-                    Some(Some(kind)) => {
-                        *self.operation = kind.name();
-                        let book = &mut *self.book;
-                        read = Some(map.next_value_seed(DataInto { kind, book })?);
-                        *self.operation = "frame";
-                    }
-                },
-                "lastUpdateId" | "bids" | "asks" => {
-                    *self.operation = "snapshot";
-                    snapshot.take(key, &mut map, self.book)?;
-                    *self.operation = "frame";
+/// Reads a frame of a combined stream, a depth snapshot, or what a user's own connection sends: which of
+/// them is told by what is there. `operation` is what is being read, for whoever has to say what went
+/// wrong.
+pub(crate) fn frame<'a>(
+    text: &'a str,
+    book: &mut LazyBook,
+    operation: &mut &'static str,
+) -> Result<Read<'a>, DecodeCause> {
+    let (mut stream, mut early, mut read) = (None, None, None);
+    let (mut bare, mut wrapped, mut answer) = (None, None, None);
+    let mut snapshot = DepthParts::default();
+    let mut reader = Reader::new(text);
+    reader.object(|reader, key| {
+        match key {
+            "stream" => stream = Some(reader.text()?),
+            "data" => match stream.and_then(Kind::of) {
+                None => early = Some(reader.place()?),
+                Some(kind) => {
+                    *operation = kind.name();
+                    read = Some(kind.data(reader, book)?);
+                    *operation = "frame";
                 }
-                _ => drop(map.next_value::<IgnoredAny>()?),
+            },
+            "lastUpdateId" | "bids" | "asks" => {
+                *operation = "snapshot";
+                snapshot.take(key, reader, book)?;
+                *operation = "frame";
             }
-        }
-        match (stream, early, read) {
-            (_, _, Some(read)) => Ok(read),
-            (Some(stream), Some(data), None) => Ok(Read::Early { stream, data }),
-            (Some(stream), None, None) if Kind::of(stream).is_none() => Ok(Read::Unknown(stream)),
-            (Some(_), None, None) => Err(A::Error::missing_field("data")),
-            (None, _, None) if snapshot.last.is_some() => {
-                *self.operation = "snapshot";
-                snapshot.whole().map(Read::Snapshot)
+            "e" => bare = Some(reader.text()?),
+            "event" => wrapped = Some(reader.place()?),
+            "result" => {
+                reader.skip()?;
+                answer = Some(None);
             }
-            (None, _, None) => Err(A::Error::missing_field("stream")),
+            "error" => answer = Some(Some(reader.place()?)),
+            _ => reader.skip()?,
         }
+        Ok(())
+    })?;
+    reader.end()?;
+    if let Some(read) = read {
+        return Ok(read);
+    }
+    let Some(stream) = stream else {
+        if snapshot.last.is_some() {
+            *operation = "snapshot";
+            return snapshot.whole().map(Read::Snapshot);
+        }
+        return match (bare, wrapped, answer) {
+            (_, Some(event), _) => Ok(Read::Wrapped(event)),
+            (Some(kind), ..) => Ok(Read::Bare(kind)),
+            (_, _, Some(refusal)) => Ok(Read::Answer(refusal)),
+            _ => Err(missing("stream")),
+        };
+    };
+    match (Kind::of(stream), early) {
+        (None, data) => Ok(Read::Unknown { stream, data }),
+        // The data came before the stream's name, and were only passed over.
+        (Some(kind), Some(place)) => {
+            *operation = kind.name();
+            kind.data(&mut Reader::from(text, place), book)
+        }
+        (Some(_), None) => Err(missing("data")),
     }
 }
 
-/// Reads the data of a stream.
-pub(crate) struct DataInto<'b> {
-    pub(crate) kind: Kind,
-    pub(crate) book: &'b mut LazyBook,
-}
-
-impl<'de> DeserializeSeed<'de> for DataInto<'_> {
-    type Value = Read<'de>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Read<'de>, D::Error> {
-        match self.kind {
-            Kind::Trade => Trade::deserialize(deserializer).map(Read::Trade),
-            Kind::BookTicker => BookTicker::deserialize(deserializer).map(Read::BookTicker),
-            Kind::Depth => DepthInto(self.book).deserialize(deserializer).map(Read::Depth),
-        }
-    }
-}
-
-#[derive(Deserialize)]
 pub(crate) struct Trade<'a> {
-    #[serde(rename = "E")]
     pub(crate) event_time: i64,
-    #[serde(rename = "s")]
     pub(crate) symbol: &'a str,
-    #[serde(rename = "t")]
     pub(crate) id: u64,
-    #[serde(rename = "p", deserialize_with = "decimal")]
     pub(crate) price: Price,
-    #[serde(rename = "q", deserialize_with = "decimal")]
     pub(crate) quantity: Quantity,
-    #[serde(rename = "m")]
     pub(crate) buyer_is_maker: bool,
 }
 
-#[derive(Deserialize)]
+impl<'a> Trade<'a> {
+    fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeCause> {
+        let (mut event_time, mut symbol, mut id) = (None, None, None);
+        let (mut price, mut quantity, mut buyer_is_maker) = (None, None, None);
+        reader.object(|reader, key| {
+            match key {
+                "E" => event_time = Some(reader.bare()?),
+                "s" => symbol = Some(reader.text()?),
+                "t" => id = Some(reader.bare()?),
+                "p" => price = Some(reader.price()?),
+                "q" => quantity = Some(reader.quantity()?),
+                "m" => buyer_is_maker = Some(reader.boolean()?),
+                _ => reader.skip()?,
+            }
+            Ok(())
+        })?;
+        Ok(Self {
+            event_time: event_time.ok_or_else(|| missing("E"))?,
+            symbol: symbol.ok_or_else(|| missing("s"))?,
+            id: id.ok_or_else(|| missing("t"))?,
+            price: price.ok_or_else(|| missing("p"))?,
+            quantity: quantity.ok_or_else(|| missing("q"))?,
+            buyer_is_maker: buyer_is_maker.ok_or_else(|| missing("m"))?,
+        })
+    }
+}
+
 pub(crate) struct BookTicker<'a> {
-    #[serde(rename = "u")]
     pub(crate) update: u64,
-    #[serde(rename = "s")]
     pub(crate) symbol: &'a str,
-    #[serde(rename = "b", deserialize_with = "decimal")]
     pub(crate) bid: Price,
-    #[serde(rename = "B", deserialize_with = "decimal")]
     pub(crate) bid_quantity: Quantity,
-    #[serde(rename = "a", deserialize_with = "decimal")]
     pub(crate) ask: Price,
-    #[serde(rename = "A", deserialize_with = "decimal")]
     pub(crate) ask_quantity: Quantity,
+}
+
+impl<'a> BookTicker<'a> {
+    fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeCause> {
+        let (mut update, mut symbol) = (None, None);
+        let (mut bid, mut bid_quantity, mut ask, mut ask_quantity) = (None, None, None, None);
+        reader.object(|reader, key| {
+            match key {
+                "u" => update = Some(reader.bare()?),
+                "s" => symbol = Some(reader.text()?),
+                "b" => bid = Some(reader.price()?),
+                "B" => bid_quantity = Some(reader.quantity()?),
+                "a" => ask = Some(reader.price()?),
+                "A" => ask_quantity = Some(reader.quantity()?),
+                _ => reader.skip()?,
+            }
+            Ok(())
+        })?;
+        Ok(Self {
+            update: update.ok_or_else(|| missing("u"))?,
+            symbol: symbol.ok_or_else(|| missing("s"))?,
+            bid: bid.ok_or_else(|| missing("b"))?,
+            bid_quantity: bid_quantity.ok_or_else(|| missing("B"))?,
+            ask: ask.ok_or_else(|| missing("a"))?,
+            ask_quantity: ask_quantity.ok_or_else(|| missing("A"))?,
+        })
+    }
+}
+
+/// What kind of event this is.
+pub(crate) fn kind<'a>(reader: &mut Reader<'a>) -> Result<Option<&'a str>, DecodeCause> {
+    let mut kind = None;
+    reader.object(|reader, key| {
+        match key {
+            "e" => kind = Some(reader.text()?),
+            _ => reader.skip()?,
+        }
+        Ok(())
+    })?;
+    Ok(kind)
+}
+
+/// Why something was refused: its message, if it has one.
+pub(crate) fn refusal<'a>(reader: &mut Reader<'a>) -> Result<Cow<'a, str>, DecodeCause> {
+    let mut message = None;
+    reader.object(|reader, key| {
+        match key {
+            "msg" => message = Some(reader.message()?),
+            _ => reader.skip()?,
+        }
+        Ok(())
+    })?;
+    message.ok_or_else(|| missing("msg"))
+}
+
+/// What became of an order.
+#[derive(Default)]
+pub(crate) struct ExecutionReport<'a> {
+    pub(crate) symbol: &'a str,
+    pub(crate) client_order_id: &'a str,
+    /// The order that a cancellation is about; empty otherwise.
+    pub(crate) original_client_order_id: &'a str,
+    pub(crate) side: &'a str,
+    pub(crate) quantity: Quantity,
+    pub(crate) price: Price,
+    pub(crate) exec_type: &'a str,
+    pub(crate) status: &'a str,
+    pub(crate) reason: Cow<'a, str>,
+    pub(crate) order_id: u64,
+    pub(crate) execution_id: u64,
+    pub(crate) last_quantity: Quantity,
+    pub(crate) cumulative_quantity: Quantity,
+    pub(crate) last_price: Price,
+    pub(crate) transaction_time: i64,
+}
+
+impl<'a> ExecutionReport<'a> {
+    pub(crate) fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeCause> {
+        /// What must be there; the original id is empty if it is not.
+        const FIELDS: [&str; 14] =
+            ["s", "c", "S", "q", "p", "x", "X", "r", "i", "I", "l", "z", "L", "T"];
+        let mut report = Self::default();
+        let mut found = [false; FIELDS.len()];
+        reader.object(|reader, key| {
+            match key {
+                "s" => report.symbol = reader.text()?,
+                "c" => report.client_order_id = reader.text()?,
+                "C" => report.original_client_order_id = reader.text()?,
+                "S" => report.side = reader.text()?,
+                "q" => report.quantity = reader.quantity()?,
+                "p" => report.price = reader.price()?,
+                "x" => report.exec_type = reader.text()?,
+                "X" => report.status = reader.text()?,
+                "r" => report.reason = reader.message()?,
+                "i" => report.order_id = reader.bare()?,
+                "I" => report.execution_id = reader.bare()?,
+                "l" => report.last_quantity = reader.quantity()?,
+                "z" => report.cumulative_quantity = reader.quantity()?,
+                "L" => report.last_price = reader.price()?,
+                "T" => report.transaction_time = reader.bare()?,
+                _ => return reader.skip(),
+            }
+            if let Some(index) = FIELDS.iter().position(|field| *field == key) {
+                found[index] = true;
+            }
+            Ok(())
+        })?;
+        match found.iter().position(|found| !found) {
+            Some(index) => Err(missing(FIELDS[index])),
+            None => Ok(report),
+        }
+    }
 }
 
 /// What stands in a depth frame beside its levels.
@@ -199,29 +305,11 @@ pub(crate) struct Depth<'a> {
     pub(crate) last: u64,
 }
 
-/// Reads a delta or a snapshot, its levels into this book.
-pub(crate) struct DepthInto<'b>(pub(crate) &'b mut LazyBook);
-
-impl<'de> DeserializeSeed<'de> for DepthInto<'_> {
-    type Value = Depth<'de>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Depth<'de>, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for DepthInto<'_> {
-    type Value = Depth<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a depth update or snapshot")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Depth<'de>, A::Error> {
+impl<'a> Depth<'a> {
+    /// Reads a delta or a snapshot, its levels into this book.
+    pub(crate) fn read(reader: &mut Reader<'a>, book: &mut LazyBook) -> Result<Self, DecodeCause> {
         let mut parts = DepthParts::default();
-        while let Some(key) = map.next_key::<&str>()? {
-            parts.take(key, &mut map, self.0)?;
-        }
+        reader.object(|reader, key| parts.take(key, reader, book))?;
         parts.whole()
     }
 }
@@ -237,106 +325,51 @@ struct DepthParts<'a> {
     asks: bool,
 }
 
-impl<'de> DepthParts<'de> {
+impl<'a> DepthParts<'a> {
     /// Takes the value of this key.
-    fn take<A: MapAccess<'de>>(
+    fn take(
         &mut self,
         key: &str,
-        map: &mut A,
+        reader: &mut Reader<'a>,
         book: &mut LazyBook,
-    ) -> Result<(), A::Error> {
+    ) -> Result<(), DecodeCause> {
         match key {
-            "s" => self.symbol = Some(map.next_value::<&'de str>()?),
-            "E" => self.event_time = Some(map.next_value()?),
-            "U" => self.first = Some(map.next_value()?),
-            "u" => self.last = Some(map.next_value()?),
+            "s" => self.symbol = Some(reader.text()?),
+            "E" => self.event_time = Some(reader.bare()?),
+            "U" => self.first = Some(reader.bare()?),
+            "u" => self.last = Some(reader.bare()?),
             "lastUpdateId" => {
-                self.last = Some(map.next_value()?);
+                self.last = Some(reader.bare()?);
                 self.first = self.last;
             }
             "b" | "bids" => {
-                map.next_value_seed(LevelsInto(&mut book.get().bids))?;
+                reader.levels(&mut book.get().bids)?;
                 self.bids = true;
             }
             "a" | "asks" => {
-                map.next_value_seed(LevelsInto(&mut book.get().asks))?;
+                reader.levels(&mut book.get().asks)?;
                 self.asks = true;
             }
-            _ => drop(map.next_value::<IgnoredAny>()?),
+            _ => reader.skip()?,
         }
         Ok(())
     }
 
-    fn whole<E: Error>(self) -> Result<Depth<'de>, E> {
+    fn whole(self) -> Result<Depth<'a>, DecodeCause> {
+        let wrong = |reason: String| DecodeCause::Malformed { column: 1, reason };
         if !self.bids || !self.asks {
-            return Err(E::custom("a side of the book is missing"));
+            return Err(wrong("a side of the book is missing".to_owned()));
         }
-        let first = self.first.ok_or_else(|| E::missing_field("U"))?;
-        let last = self.last.ok_or_else(|| E::missing_field("u"))?;
+        let first = self.first.ok_or_else(|| missing("U"))?;
+        let last = self.last.ok_or_else(|| missing("u"))?;
         if last == u64::MAX {
-            return Err(E::custom("an update id that nothing can follow"));
+            return Err(wrong("an update id that nothing can follow".to_owned()));
         }
         if first > last {
-            return Err(E::custom(format_args!("U {first} is greater than u {last}")));
+            return Err(wrong(format!("U {first} is greater than u {last}")));
         }
         Ok(Depth { symbol: self.symbol, event_time: self.event_time, first, last })
     }
-}
-
-struct LevelsInto<'b>(&'b mut Levels);
-
-impl<'de> DeserializeSeed<'de> for LevelsInto<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-}
-
-impl<'de> Visitor<'de> for LevelsInto<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array of [price, quantity]")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut levels: A) -> Result<(), A::Error> {
-        while let Some((price, quantity)) =
-            levels.next_element::<(Decimal<Price>, Decimal<Quantity>)>()?
-        {
-            self.0.set(Level { price: price.0, quantity: quantity.0 });
-        }
-        Ok(())
-    }
-}
-
-/// A decimal that is written as text.
-struct Decimal<T>(T);
-
-impl<'de, T: FromStr<Err: fmt::Display>> Deserialize<'de> for Decimal<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        decimal(deserializer).map(Self)
-    }
-}
-
-fn decimal<'de, D: Deserializer<'de>, T: FromStr<Err: fmt::Display>>(
-    deserializer: D,
-) -> Result<T, D::Error> {
-    struct Text<T>(PhantomData<T>);
-
-    impl<T: FromStr<Err: fmt::Display>> Visitor<'_> for Text<T> {
-        type Value = T;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a decimal as text")
-        }
-
-        fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
-            text.parse().map_err(|error| E::custom(format_args!("{text:?}: {error}")))
-        }
-    }
-
-    deserializer.deserialize_str(Text(PhantomData))
 }
 
 /// Who took liquidity: if the buyer made the quote, the seller did.

@@ -9,6 +9,7 @@
 //! | `trade` | [`Trade`](meltica_event::Trade), `E` as exchange time | `t`, dense |
 //! | `bookTicker` | [`TopOfBook`](meltica_event::TopOfBook), without a time: Binance sends none | `u`, growing |
 //! | `depth` | a [`Book`](meltica_event::Book) delta, once it follows a snapshot | `U` to `u`, growing |
+//! | `executionReport`, bare or wrapped | an [`ExecReport`](meltica_event::ExecReport), `T` as exchange time | none |
 //! | depth snapshot | a [`Book`](meltica_event::Book) snapshot | `lastUpdateId`, where the stream begins again |
 //!
 //! Books follow the rule of `U` and `u` (see [`BookAssembly`](meltica_venue::BookAssembly)), and are
@@ -17,7 +18,7 @@
 //!
 //! ```
 //! use meltica_event::{Catalog, EventKind, Instrument};
-//! use meltica_venue::{Decode, Ingest, SyntheticPools};
+//! use meltica_venue::{Decode, Ingest, Session, VenuePools};
 //! use meltica_venue_binance::BinanceSpot;
 //!
 //! let mut catalog = Catalog::new();
@@ -25,8 +26,7 @@
 //! let instrument: Instrument = "BTC-USDT".parse()?;
 //! let id = catalog.instrument(instrument)?;
 //!
-//! let pools = SyntheticPools::new(16);
-//! let mut binance = BinanceSpot::new(venue, pools.events, pools.books);
+//! let mut binance = BinanceSpot::new(venue, VenuePools::new(16));
 //! binance.add(instrument, id)?;
 //! let frame = br#"{"stream":"btcusdt@trade","data":{"e":"trade","E":1723161255343,"s":"BTCUSDT",
 //!     "t":3735683259,"p":"61837.63000000","q":"0.02000000","T":1723161255342,"m":true,"M":true}}"#;
@@ -38,7 +38,9 @@
 
 #![forbid(unsafe_code)]
 
+mod execution;
 mod json;
+mod local;
 mod spot;
 
-pub use self::spot::{BinanceSpot, NotOnSpot};
+pub use self::{local::LocalBinance, spot::BinanceSpot};

@@ -1,18 +1,39 @@
+use std::{collections::VecDeque, fmt::Write, time::Duration};
+
 use meltica_event::{
     Book, Event, EventKind, Header, Instrument, InstrumentId, InstrumentKind, Level, Numbering,
     Payload, Timestamp, TopOfBook, Trade, VenueId,
 };
 use meltica_venue::{
-    AssemblyStats, BookAssembly, Decode, DecodeCause, DecodeError, Decoded, Ingest, Lease, Pool,
-    TopOracle, VenueStats,
+    Applied, AssemblyStats, BookAssembly, BookStatus, Decode, DecodeCause, DecodeError, Decoded,
+    Ingest, Lease, Rhythm, Session, TopOracle, Unsupported, VenuePools, VenueStats, Wish,
+    json::{LazyBook, Reader, missing, text_of},
 };
-use serde::de::DeserializeSeed;
 
-use crate::json::{self, DataInto, Depth, DepthInto, FrameInto, Kind, LazyBook, Read, aggressor};
+use crate::{
+    execution,
+    json::{self, Depth, ExecutionReport, Read, aggressor},
+};
 
 /// The levels a side for which an assembled book has room from the start: a snapshot of 5,000, and
 /// as many again that deltas add below it.
 const ASSEMBLED_LEVELS: usize = 10_000;
+
+/// The levels a side that a snapshot is asked for: 1,000 cost a fifth of what 5,000 do, of a weight
+/// that is limited to 6,000 a minute.
+const SNAPSHOT_LEVELS: u32 = 1_000;
+
+/// What a user's own connection sends.
+const USER_EVENTS: &[&str] = &[
+    "executionReport",
+    "outboundAccountPosition",
+    "balanceUpdate",
+    "listStatus",
+    "listenKeyExpired",
+    "externalLockUpdate",
+    "eventStreamTerminated",
+    "serverShutdown",
+];
 
 /// Decodes Binance spot frames for the instruments that were added.
 ///
@@ -20,9 +41,12 @@ const ASSEMBLED_LEVELS: usize = 10_000;
 /// use [`snapshot`](Self::snapshot).
 pub struct BinanceSpot {
     venue: VenueId,
-    events: Pool<Event>,
-    books: Pool<Book>,
+    pools: VenuePools,
     markets: Vec<Market>,
+    wishes: VecDeque<Wish>,
+    /// Whether a connection stands: without one, a recording is being replayed, and nobody could
+    /// fetch a snapshot.
+    connected: bool,
 }
 
 struct Market {
@@ -31,38 +55,14 @@ struct Market {
     instrument: InstrumentId,
     assembly: BookAssembly,
     oracle: TopOracle,
+    /// Whether a snapshot was wished for and has not come yet.
+    fetching: bool,
 }
 
 impl BinanceSpot {
     /// An adapter without instruments. Objects that the pools cannot give come from the heap.
-    pub fn new(venue: VenueId, events: Pool<Event>, books: Pool<Book>) -> Self {
-        Self { venue, events, books, markets: vec![] }
-    }
-
-    /// Adds an instrument; again does nothing.
-    ///
-    /// # Errors
-    ///
-    /// [`NotOnSpot`] for a perpetual or a dated future.
-    pub fn add(&mut self, instrument: Instrument, id: InstrumentId) -> Result<(), NotOnSpot> {
-        if instrument.kind != InstrumentKind::Spot {
-            return Err(NotOnSpot(instrument));
-        }
-        let symbol = format!("{}{}", instrument.base, instrument.quote);
-        if self.markets.iter().all(|market| market.symbol != symbol) {
-            self.markets.push(Market {
-                symbol,
-                instrument: id,
-                assembly: BookAssembly::new(ASSEMBLED_LEVELS),
-                oracle: TopOracle::new(),
-            });
-        }
-        Ok(())
-    }
-
-    /// The assembled book; `None` if there is none to be trusted at this moment.
-    pub fn book(&self, instrument: InstrumentId) -> Option<&Book> {
-        self.markets.iter().find(|market| market.instrument == instrument)?.assembly.book()
+    pub fn new(venue: VenueId, pools: VenuePools) -> Self {
+        Self { venue, pools, markets: vec![], wishes: VecDeque::new(), connected: false }
     }
 
     /// Decodes a depth snapshot of this instrument.
@@ -81,8 +81,10 @@ impl BinanceSpot {
             let index = self.markets.iter().position(|market| market.instrument == instrument);
             let index = index
                 .ok_or_else(|| DecodeCause::UnknownSymbol { symbol: format!("{instrument:?}") })?;
-            let mut book = LazyBook::new(self.books.clone());
-            let depth = seeded(DepthInto(&mut book), text_of(frame)?)?;
+            let mut book = LazyBook::new(self.pools.books.clone());
+            let mut reader = Reader::new(text_of(frame)?);
+            let depth = Depth::read(&mut reader, &mut book)?;
+            reader.end()?;
             Ok((index, depth, book.into_lease()))
         };
         let (index, depth, lease) = read().map_err(|cause| error("snapshot", cause))?;
@@ -109,7 +111,7 @@ impl BinanceSpot {
             id: read.id,
             aggressor: Some(aggressor(read.buyer_is_maker)),
         };
-        let mut event = self.events.lease_or_heap();
+        let mut event = self.pools.events.lease_or_heap();
         *event = Event::new(header, Payload::Trade(trade));
         emit(Decoded::Event(event));
         Ok(())
@@ -133,10 +135,45 @@ impl BinanceSpot {
         };
         let Market { assembly, oracle, .. } = &mut self.markets[index];
         oracle.top(read.update, top, assembly.book());
-        let mut event = self.events.lease_or_heap();
+        let mut event = self.pools.events.lease_or_heap();
         *event = Event::new(header, Payload::TopOfBook(top));
         emit(Decoded::Event(event));
         Ok(())
+    }
+
+    /// An event of a user's own connection.
+    fn user_event(
+        &mut self,
+        kind: &str,
+        mut event: Reader<'_>,
+        ingest: Ingest,
+        emit: &mut dyn FnMut(Decoded),
+    ) -> (&'static str, Result<(), DecodeCause>) {
+        match kind {
+            "executionReport" => {
+                let mut report = || {
+                    let read = ExecutionReport::read(&mut event)?;
+                    let market = &self.markets[self.market(read.symbol)?];
+                    let header = self.header(market.instrument, ingest);
+                    let mut lease = self.pools.executions.lease_or_heap();
+                    *lease = execution::report(&read, header)?;
+                    emit(Decoded::Execution(lease));
+                    Ok(())
+                };
+                ("executionReport", report())
+            }
+            "serverShutdown" => {
+                let reason = "binance closes this connection soon".to_owned();
+                let wish = Wish::Reconnect { reason };
+                if !self.wishes.contains(&wish) {
+                    self.wishes.push_back(wish);
+                }
+                ("frame", Ok(()))
+            }
+            // Balances and lists of orders: nothing that travels here.
+            _ if USER_EVENTS.contains(&kind) => ("frame", Ok(())),
+            _ => ("frame", Err(DecodeCause::UnknownStream { stream: kind.to_owned() })),
+        }
     }
 
     /// A delta or a snapshot of this market; its levels are in the lease.
@@ -161,11 +198,24 @@ impl BinanceSpot {
         let Market { assembly, oracle, .. } = &mut self.markets[index];
         let mut emit = |book: Lease<Book>| emit(Decoded::Book(book));
         let mut applied = |book: &Book| oracle.book(book);
-        if is_snapshot {
-            assembly.snapshot(lease, &mut emit, &mut applied);
+        let applied = if is_snapshot {
+            assembly.snapshot(lease, &mut emit, &mut applied)
         } else {
-            assembly.delta(lease, &mut emit, &mut applied);
+            assembly.delta(lease, &mut emit, &mut applied)
+        };
+        if matches!(applied, Applied::Gap { .. }) {
+            self.fetch(index);
         }
+    }
+
+    /// Wishes for this market's snapshot, unless one is on its way or nobody could fetch it.
+    fn fetch(&mut self, index: usize) {
+        let market = &mut self.markets[index];
+        if !self.connected || std::mem::replace(&mut market.fetching, true) {
+            return;
+        }
+        let path = format!("/api/v3/depth?symbol={}&limit={SNAPSHOT_LEVELS}", market.symbol);
+        self.wishes.push_back(Wish::Fetch { instrument: market.instrument, path });
     }
 
     /// The market that a snapshot without a name is of.
@@ -204,23 +254,10 @@ impl Decode for BinanceSpot {
         emit: &mut dyn FnMut(Decoded),
     ) -> Result<(), DecodeError> {
         let mut operation = "frame";
-        let mut book = LazyBook::new(self.books.clone());
-        let mut read = || {
-            let text = text_of(frame)?;
-            let into = FrameInto { book: &mut book, operation: &mut operation };
-            match seeded(into, text)? {
-                Read::Early { stream, data } => {
-                    let Some(kind) = Kind::of(stream) else { return Ok(Read::Unknown(stream)) };
-                    operation = kind.name();
-                    // Columns are counted in the data; they are wanted in the frame.
-                    let data = data.get();
-                    seeded(DataInto { kind, book: &mut book }, data)
-                        .map_err(|cause| shifted(cause, text, data))
-                }
-                read => Ok(read),
-            }
-        };
-        let read = read().map_err(|cause| error(operation, cause))?;
+        let mut book = LazyBook::new(self.pools.books.clone());
+        let read = text_of(frame)
+            .and_then(|text| Ok((text, json::frame(text, &mut book, &mut operation)?)));
+        let (text, read) = read.map_err(|cause| error(operation, cause))?;
         let (operation, done) = match read {
             Read::Trade(trade) => ("trade", self.trade(trade, ingest, emit)),
             Read::BookTicker(top) => ("bookTicker", self.book_ticker(top, ingest, emit)),
@@ -235,8 +272,29 @@ impl Decode for BinanceSpot {
                 let (kind, lease) = (EventKind::BookSnapshot, book.into_lease());
                 ("snapshot", index.map(|index| self.depth(index, kind, depth, lease, ingest, emit)))
             }
-            Read::Unknown(stream) | Read::Early { stream, .. } => {
-                ("frame", Err(DecodeCause::UnknownStream { stream: stream.to_owned() }))
+            Read::Bare(kind) => self.user_event(kind, Reader::new(text), ingest, emit),
+            Read::Wrapped(place) => match json::kind(&mut Reader::from(text, place)) {
+                Ok(kind) => {
+                    let event = Reader::from(text, place);
+                    self.user_event(kind.unwrap_or("(none)"), event, ingest, emit)
+                }
+                Err(cause) => ("frame", Err(cause)),
+            },
+            Read::Answer(None) => ("answer", Ok(())),
+            Read::Answer(Some(place)) => {
+                let said = json::refusal(&mut Reader::from(text, place));
+                let reason = said.map_or_else(|_| text.to_owned(), |reason| reason.into_owned());
+                ("answer", Err(DecodeCause::Refused { reason }))
+            }
+            Read::Unknown { stream, data } => {
+                let event = |place| json::kind(&mut Reader::from(text, place)).ok().flatten();
+                let kind = data.and_then(event).filter(|kind| USER_EVENTS.contains(kind));
+                match (kind, data) {
+                    (Some(kind), Some(place)) => {
+                        self.user_event(kind, Reader::from(text, place), ingest, emit)
+                    }
+                    _ => ("frame", Err(DecodeCause::UnknownStream { stream: stream.to_owned() })),
+                }
             }
         };
         done.map_err(|cause| error(operation, cause))
@@ -253,48 +311,109 @@ impl Decode for BinanceSpot {
     }
 }
 
-const fn error(operation: &'static str, cause: DecodeCause) -> DecodeError {
-    DecodeError { venue: "binance", operation, cause }
-}
-
-fn text_of(frame: &[u8]) -> Result<&str, DecodeCause> {
-    std::str::from_utf8(frame).map_err(|error| DecodeCause::Malformed {
-        column: error.valid_up_to() + 1,
-        reason: "not UTF-8".to_owned(),
-    })
-}
-
-/// Reads the whole text into what the seed stands for.
-fn seeded<'a, S: DeserializeSeed<'a>>(seed: S, text: &'a str) -> Result<S::Value, DecodeCause> {
-    let mut reader = serde_json::Deserializer::from_str(text);
-    let read = seed.deserialize(&mut reader).map_err(malformed)?;
-    reader.end().map_err(malformed)?;
-    Ok(read)
-}
-
-fn malformed(error: serde_json::Error) -> DecodeCause {
-    // serde_json ends its messages with the place, which is told apart here.
-    let place = format!(" at line {} column {}", error.line(), error.column());
-    let reason = error.to_string();
-    let reason = reason.strip_suffix(&place).unwrap_or(&reason).to_owned();
-    DecodeCause::Malformed { column: error.column().max(1), reason }
-}
-
-fn missing(field: &str) -> DecodeCause {
-    DecodeCause::Malformed { column: 1, reason: format!("missing field `{field}`") }
-}
-
-fn shifted(error: DecodeCause, frame: &str, data: &str) -> DecodeCause {
-    match error {
-        DecodeCause::Malformed { column, reason } => {
-            let start = data.as_ptr().addr() - frame.as_ptr().addr();
-            DecodeCause::Malformed { column: column + start, reason }
+impl Session for BinanceSpot {
+    fn add(&mut self, instrument: Instrument, id: InstrumentId) -> Result<(), Unsupported> {
+        if instrument.kind != InstrumentKind::Spot {
+            let reason = "it is not a spot instrument; write BASE-QUOTE, as BTC-USDT";
+            return Err(Unsupported { venue: "binance", instrument, reason });
         }
-        other => other,
+        let symbol = format!("{}{}", instrument.base, instrument.quote);
+        if self.markets.iter().all(|market| market.symbol != symbol) {
+            self.markets.push(Market {
+                symbol,
+                instrument: id,
+                assembly: BookAssembly::new(ASSEMBLED_LEVELS),
+                oracle: TopOracle::new(),
+                fetching: false,
+            });
+        }
+        Ok(())
+    }
+
+    fn url(&self) -> String {
+        let mut url = "wss://stream.binance.com:9443/stream?streams=".to_owned();
+        for (index, market) in self.markets.iter().enumerate() {
+            let symbol = market.symbol.to_ascii_lowercase();
+            let separator = if index == 0 { "" } else { "/" };
+            write!(url, "{separator}{symbol}@trade/{symbol}@bookTicker/{symbol}@depth@100ms")
+                .expect("a String takes all");
+        }
+        url
+    }
+
+    fn rest_url(&self) -> Option<&str> {
+        Some("https://api.binance.com")
+    }
+
+    fn rhythm(&self) -> Rhythm {
+        // Its server pings every 20 s, and takes 5 frames a second and 300 connections in 5 minutes.
+        Rhythm { transport_silence: Duration::from_secs(60), ..Rhythm::default() }
+    }
+
+    fn opened(&mut self) {
+        self.closed();
+        self.connected = true;
+        for index in 0..self.markets.len() {
+            self.fetch(index);
+        }
+    }
+
+    fn closed(&mut self) {
+        self.connected = false;
+        self.wishes.clear();
+        for market in &mut self.markets {
+            market.assembly.restart();
+            market.fetching = false;
+        }
+    }
+
+    fn resync(&mut self, instrument: InstrumentId) {
+        let index = self.markets.iter().position(|market| market.instrument == instrument);
+        if let Some(index) = index {
+            self.markets[index].assembly.restart();
+            self.markets[index].fetching = false;
+            self.fetch(index);
+        }
+    }
+
+    fn next_wish(&mut self) -> Option<Wish> {
+        self.wishes.pop_front()
+    }
+
+    fn fetched(
+        &mut self,
+        instrument: InstrumentId,
+        body: &[u8],
+        ingest: Ingest,
+        emit: &mut dyn FnMut(Decoded),
+    ) -> Result<(), DecodeError> {
+        let index = self.markets.iter().position(|market| market.instrument == instrument);
+        if let Some(index) = index {
+            self.markets[index].fetching = false;
+        }
+        let taken = self.snapshot(instrument, body, ingest, emit);
+        if let (Some(index), Err(_)) = (index, &taken) {
+            self.fetch(index);
+        }
+        taken
+    }
+
+    fn book(&self, instrument: InstrumentId) -> Option<&Book> {
+        self.markets.iter().find(|market| market.instrument == instrument)?.assembly.book()
+    }
+
+    fn books(&self, visit: &mut dyn FnMut(BookStatus)) {
+        for Market { instrument, assembly, .. } in &self.markets {
+            visit(BookStatus {
+                instrument: *instrument,
+                verified: assembly.book().is_some(),
+                stats: assembly.stats(),
+                updated_mono_ns: assembly.updated_mono_ns(),
+            });
+        }
     }
 }
 
-/// An instrument that is not traded on Binance's spot market.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0} is not a spot instrument; write BASE-QUOTE, as BTC-USDT")]
-pub struct NotOnSpot(pub Instrument);
+const fn error(operation: &'static str, cause: DecodeCause) -> DecodeError {
+    DecodeError { venue: "binance", operation, cause }
+}

@@ -3,7 +3,7 @@
 use std::alloc::System;
 
 use meltica_event::{Instrument, InstrumentId, VenueId};
-use meltica_venue::{Decode, Ingest, SyntheticPools};
+use meltica_venue::{Decode, Ingest, Session, VenuePools};
 use meltica_venue_binance::BinanceSpot;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
@@ -12,8 +12,8 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 #[test]
 fn nothing_is_allocated_once_warm() {
-    let pools = SyntheticPools::new(8);
-    let mut binance = BinanceSpot::new(VenueId(1), pools.events, pools.books);
+    let pools = VenuePools::new(8);
+    let mut binance = BinanceSpot::new(VenueId(1), pools);
     let instrument: Instrument = "BTC-USDT".parse().unwrap();
     binance.add(instrument, InstrumentId(1)).unwrap();
     let snapshot = r#"{"lastUpdateId":0,"bids":[["1","2"]],"asks":[["500","2"]]}"#.to_owned();

@@ -21,6 +21,7 @@ pub struct BookAssembly {
     state: State,
     waiting: VecDeque<Lease<Book>>,
     stats: AssemblyStats,
+    updated_mono_ns: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +64,11 @@ pub struct AssemblyStats {
     pub stale: u64,
     /// Times that an update was missing.
     pub gaps: u64,
-    /// Snapshots that brought a book back after a gap.
+    /// Times that a book was not what its checksum said.
+    pub mismatches: u64,
+    /// Times that a good book was given up: its connection ended, or it had been silent for too long.
+    pub restarts: u64,
+    /// Snapshots that brought a book back after any of these.
     pub resyncs: u64,
 }
 
@@ -76,6 +81,8 @@ impl AssemblyStats {
             deltas: self.deltas + other.deltas,
             stale: self.stale + other.stale,
             gaps: self.gaps + other.gaps,
+            mismatches: self.mismatches + other.mismatches,
+            restarts: self.restarts + other.restarts,
             resyncs: self.resyncs + other.resyncs,
         }
     }
@@ -89,6 +96,7 @@ impl BookAssembly {
             state: State::Waiting { lost: false },
             waiting: VecDeque::new(),
             stats: AssemblyStats::default(),
+            updated_mono_ns: 0,
         }
     }
 
@@ -102,6 +110,23 @@ impl BookAssembly {
         self.stats
     }
 
+    /// Ingest time, by the monotonic clock, of the last snapshot or delta that came, whatever became
+    /// of it; zero if none came since the last [`restart`](Self::restart).
+    pub fn updated_mono_ns(&self) -> u64 {
+        self.updated_mono_ns
+    }
+
+    /// Gives the book up, and the deltas that wait: the connection that they came by has ended. The
+    /// next snapshot begins anew.
+    pub fn restart(&mut self) {
+        if !matches!(self.state, State::Waiting { .. }) {
+            self.stats.restarts += 1;
+            self.state = State::Waiting { lost: true };
+        }
+        self.waiting.clear();
+        self.updated_mono_ns = 0;
+    }
+
     /// Takes a snapshot; deltas that waited and follow it are applied. One that is older than what
     /// waits cannot be continued, and is a gap. `applied` sees the book after every update.
     pub fn snapshot(
@@ -110,6 +135,7 @@ impl BookAssembly {
         emit: &mut dyn FnMut(Lease<Book>),
         applied: &mut dyn FnMut(&Book),
     ) -> Applied {
+        self.updated_mono_ns = self.updated_mono_ns.max(snapshot.header.ingest_mono_ns);
         let last = snapshot.header.sequence;
         let running = !matches!(self.state, State::Waiting { .. });
         if running && last < self.book.header.sequence {
@@ -139,6 +165,7 @@ impl BookAssembly {
         emit: &mut dyn FnMut(Lease<Book>),
         applied: &mut dyn FnMut(&Book),
     ) -> Applied {
+        self.updated_mono_ns = self.updated_mono_ns.max(delta.header.ingest_mono_ns);
         let expected = self.book.header.sequence + 1;
         let found = delta.first_sequence;
         let follows = match self.state {

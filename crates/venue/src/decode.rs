@@ -120,6 +120,12 @@ pub enum DecodeCause {
         /// The symbol, as the venue spells it.
         symbol: String,
     },
+    /// The venue refused what was asked of it, as a subscription; nothing will come of it.
+    #[error("refused: {reason}")]
+    Refused {
+        /// What the venue says about it.
+        reason: String,
+    },
 }
 
 impl DecodeError {
@@ -129,6 +135,7 @@ impl DecodeError {
             DecodeCause::Malformed { .. } => "malformed",
             DecodeCause::UnknownStream { .. } => "unknown stream",
             DecodeCause::UnknownSymbol { .. } => "unknown symbol",
+            DecodeCause::Refused { .. } => "refused",
         };
         (self.operation, cause)
     }

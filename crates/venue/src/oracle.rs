@@ -21,6 +21,11 @@ impl TopOracle {
         Self { tops: VecDeque::with_capacity(KEPT), ..Self::default() }
     }
 
+    /// Forgets the best prices that wait for their update: numbers begin again.
+    pub fn restart(&mut self) {
+        self.tops.clear();
+    }
+
     /// The best prices as of `update`, beside the book as it stands, if it can be trusted.
     pub fn top(&mut self, update: u64, top: TopOfBook, book: Option<&Book>) {
         if let Some(book) = book.filter(|book| book.header.sequence >= update) {

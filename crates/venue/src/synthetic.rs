@@ -2,12 +2,11 @@ use std::fmt::Write;
 
 use fastrand::Rng;
 use meltica_event::{
-    Book, Control, Event, EventKind, ExecReport, ExecType, Header, InstrumentId, Level, Numbering,
+    Control, Event, EventKind, ExecReport, ExecType, Header, InstrumentId, Level, Numbering,
     OrderStatus, Payload, Price, Quantity, Side, Text, Timestamp, TopOfBook, Trade, VenueId,
 };
-use meltica_recycler::{Pool, Recycler};
 
-use crate::{Decoded, Ingest};
+use crate::{Decoded, Ingest, VenuePools};
 
 /// Levels on each side of a synthetic book.
 const DEPTH: i64 = 10;
@@ -17,37 +16,6 @@ const TICK: i64 = 10_000_000;
 const EPOCH: i64 = 1_767_225_600_000_000_000;
 /// A snapshot comes again after so many deltas.
 const SNAPSHOT_EVERY: u64 = 500;
-
-/// The pools that a synthetic venue's events come from.
-#[derive(Clone, Debug)]
-pub struct SyntheticPools {
-    /// Trades and tops of book.
-    pub events: Pool<Event>,
-    /// Books.
-    pub books: Pool<Book>,
-    /// Execution reports.
-    pub executions: Pool<ExecReport>,
-    /// Control events.
-    pub controls: Pool<Control>,
-}
-
-impl SyntheticPools {
-    /// Pools of its own, of so many objects each.
-    ///
-    /// # Panics
-    ///
-    /// If `capacity` is zero.
-    pub fn new(capacity: usize) -> Self {
-        let recycler = Recycler::new();
-        Self {
-            events: recycler.pool("event", capacity, Event::blank, |e| *e = Event::blank()),
-            books: recycler.pool("book", capacity, || Book::with_capacity(16), Book::clear),
-            executions: recycler
-                .pool("execreport", capacity, ExecReport::blank, |r| *r = ExecReport::blank()),
-            controls: recycler.pool("control", capacity, Control::blank, |c| *c = Control::blank()),
-        }
-    }
-}
 
 /// A venue that makes up its market from a seed: random walks of a price for each instrument, with
 /// quotes, trades, a book, and among them execution reports and answers to commands.
@@ -59,7 +27,7 @@ pub struct Synthetic {
     venue: VenueId,
     markets: Vec<Market>,
     rng: Rng,
-    pools: SyntheticPools,
+    pools: VenuePools,
     /// Events made so far.
     made: i64,
     orders: u64,
@@ -89,7 +57,7 @@ impl Synthetic {
         venue: VenueId,
         instruments: impl IntoIterator<Item = InstrumentId>,
         seed: u64,
-        pools: SyntheticPools,
+        pools: VenuePools,
     ) -> Self {
         let mut rng = Rng::with_seed(seed ^ u64::from(venue.0) << 48);
         let markets: Vec<_> = instruments

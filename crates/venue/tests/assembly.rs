@@ -94,6 +94,23 @@ fn lm_07_overlap_is_for_the_first_delta_only_and_an_old_snapshot_will_not_do() {
 }
 
 #[test]
+fn lm_07_a_connection_that_ends_takes_the_book_with_it_and_what_waits() {
+    let mut bench = Bench::new();
+    bench.delta(3, 4);
+    bench.assembly.restart();
+    assert_eq!(bench.assembly.stats().restarts, 0, "there was no good book");
+    bench.snapshot(2);
+    assert_eq!(bench.emitted, [(SNAPSHOT, 2)], "what waited is gone");
+    bench.delta(3, 4);
+    bench.assembly.restart();
+    assert!(bench.assembly.book().is_none());
+    assert_eq!(bench.delta(5, 6), Applied::Waiting);
+    assert_eq!(bench.snapshot(4), Applied::Applied);
+    let stats = bench.assembly.stats();
+    assert_eq!((stats.gaps, stats.restarts, stats.resyncs), (0, 1, 1));
+}
+
+#[test]
 fn what_waits_is_bounded() {
     let mut bench = Bench::new();
     for update in 1..=1_100 {

@@ -54,9 +54,12 @@ fn a_file_that_cannot_be_read_says_where_and_why() {
     assert!(error(&path("blank")).starts_with("FILE, line 2: there is no frame in it"));
     let frames: String = (0..5_000).map(|n| format!("{n} {{\"n\":{}}}\n", n * 7919)).collect();
     let whole = gzip(frames.as_bytes());
-    fs::write(path("truncated.gz"), &whole[..whole.len() - 9]).unwrap();
+    fs::write(path("truncated.gz"), &whole[..20]).unwrap();
     let message = error(&path("truncated.gz"));
-    assert!(message.contains(", line ") && message.contains("ends in the middle"), "{message}");
+    assert!(message.contains("ends before its first entry does"), "{message}");
+    fs::write(path("truncated.gz"), &whole[..whole.len() - 9]).unwrap();
+    let summary = Recording::check(&path("truncated.gz")).expect("what is there is read");
+    assert!(summary.cut && (4_000..5_001).contains(&summary.frames), "{summary:?}");
     let mut broken = whole;
     broken[20..40].fill(0xff);
     fs::write(path("broken.gz"), broken).unwrap();

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use meltica_event::{EventKind, InstrumentId, Numbering, Timestamp, Topic, VenueId};
 use meltica_recycler::Lease;
-use meltica_venue::{Applied, BookAssembly, Decoded, Ingest, Synthetic, SyntheticPools};
+use meltica_venue::{Applied, BookAssembly, Decoded, Ingest, Synthetic, VenuePools};
 
 fn feed(seed: u64) -> Synthetic {
     let instruments = [InstrumentId(1), InstrumentId(2)];
-    Synthetic::new(VenueId(3), instruments, seed, SyntheticPools::new(8))
+    Synthetic::new(VenueId(3), instruments, seed, VenuePools::new(8))
 }
 
 const INGEST: Ingest = Ingest { time: Timestamp::from_nanos(5), mono_ns: 6 };
@@ -69,5 +69,5 @@ fn every_kind_occurs_and_every_stream_is_numbered_as_it_says() {
 #[test]
 #[should_panic(expected = "nothing to say")]
 fn a_venue_without_instruments_is_a_mistake() {
-    Synthetic::new(VenueId(1), [], 1, SyntheticPools::new(1));
+    Synthetic::new(VenueId(1), [], 1, VenuePools::new(1));
 }

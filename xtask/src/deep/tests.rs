@@ -15,3 +15,13 @@ fn a_canary_that_is_not_reported_is_a_failure() {
     // Without a nightly it does not build, which is a failure as well.
     assert!(failure.is_err());
 }
+
+#[test]
+fn what_the_fuzzer_reached_is_read_and_its_absence_noticed() {
+    let said = "INFO: seed corpus\n#3\tINITED cov: 900 ft: 1200 corp: 2/6Kb exec/s: 0 rss: 30Mb\n\
+                #70\tNEW    cov: 903 ft: 1300 corp: 3/8Kb lim: 20 exec/s: 0 rss: 30Mb\n\
+                #596000\tDONE   cov: 2173 ft: 7562 corp: 1909/2568Kb lim: 2676 exec/s: 9770 rss: 40Mb";
+    let expected = "596000 runs, coverage 900 -> 2173, corpus 2 -> 1909";
+    assert_eq!(growth(said).as_deref(), Some(expected));
+    assert_eq!(growth("#3\tINITED cov: 900 ft: 1200 corp: 2/6Kb"), None);
+}

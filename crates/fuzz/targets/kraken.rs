@@ -1,0 +1,11 @@
+//! Bytes to Kraken's adapter; see the library.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use meltica_event::VenueId;
+use meltica_venue_kraken::Kraken;
+
+fuzz_target!(|bytes: &[u8]| {
+    meltica_fuzz::frames(bytes, |pools| Box::new(Kraken::new(VenueId(1), pools)));
+});

@@ -1,0 +1,24 @@
+//! Coinbase is held to what every adapter is held to.
+
+use meltica_event::VenueId;
+use meltica_venue::{
+    LocalVenue, Session, VenuePools,
+    conformance::{Subject, instruments},
+};
+use meltica_venue_coinbase::{Coinbase, LocalCoinbase};
+
+struct CoinbaseSubject;
+
+impl Subject for CoinbaseSubject {
+    const FRAMES: &'static str = include_str!("../fixtures/frames.jsonl");
+
+    fn session(pools: VenuePools) -> Box<dyn Session> {
+        Box::new(Coinbase::new(VenueId(1), pools))
+    }
+
+    fn local(seed: u64) -> Box<dyn LocalVenue> {
+        Box::new(LocalCoinbase::new(instruments(), seed))
+    }
+}
+
+meltica_venue::conformance!(CoinbaseSubject);
