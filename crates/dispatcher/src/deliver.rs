@@ -369,7 +369,8 @@ impl<P: Protocol> Lane<P> {
 
     /// Notes how long it took. For whoever runs the lane.
     fn time(&self, watch: Watch, outcome: &Outcome<P::Fault>, ran: Option<(Instant, Instant)>) {
-        let (Some(times), Some(published), Some((started, ended))) = (&self.times, watch.published(), ran)
+        let (Some(times), Some(published), Some((started, ended))) =
+            (&self.times, watch.published(), ran)
         else {
             return;
         };

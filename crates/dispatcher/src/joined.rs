@@ -42,7 +42,11 @@ impl<F> Joined<F> {
     }
 
     /// Hands a consumer's report to the dispatch that waits for it, or back if none does.
-    pub(crate) fn report(&self, dispatch: NonZeroU32, report: LaneReport<F>) -> Result<(), LaneReport<F>> {
+    pub(crate) fn report(
+        &self,
+        dispatch: NonZeroU32,
+        report: LaneReport<F>,
+    ) -> Result<(), LaneReport<F>> {
         let mut state = lock(&self.state);
         if state.current != Some(dispatch) {
             return Err(report);

@@ -156,7 +156,15 @@ impl<T> Ring<T> {
     /// [enter](Writer::enter).
     pub(crate) fn seat(self: &Arc<Self>) -> Reader<T> {
         let post = Arc::new(self.seats.take(self.capacity()));
-        Reader { ring: Arc::clone(self), post, next: OUT, seen: 0, is_known: false, claimed: false, told: 0 }
+        Reader {
+            ring: Arc::clone(self),
+            post,
+            next: OUT,
+            seen: 0,
+            is_known: false,
+            claimed: false,
+            told: 0,
+        }
     }
 }
 

@@ -227,7 +227,16 @@ pub(super) struct Teller {
 
 impl Teller {
     pub(super) fn new(bank: &Arc<Bank>) -> Self {
-        Self { bank: Arc::clone(bank), word: 0, bits: 0, stored: 0, lanes: 0, upto: 0, told: 0, is_fresh: false }
+        Self {
+            bank: Arc::clone(bank),
+            word: 0,
+            bits: 0,
+            stored: 0,
+            lanes: 0,
+            upto: 0,
+            told: 0,
+            is_fresh: false,
+        }
     }
 
     pub(super) fn is_of(&self, bank: &Arc<Bank>) -> bool {
