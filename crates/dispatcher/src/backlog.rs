@@ -16,13 +16,15 @@ use std::collections::VecDeque;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use self::market::Market;
+use self::places::Places;
 use crate::{Class, Protocol, Skipped, watch::Watch};
 
-mod market;
+mod places;
 
-/// The most messages for which a lane has room from the beginning. Beyond that it gets some when they come.
+/// The most market data of a class, and the most critical messages, for which a lane has room from the beginning. Beyond
+/// that it gets some when they come.
 const MOST_MADE: usize = 4_096;
+const MOST_CRITICAL_MADE: usize = 1_024;
 
 /// A message on its way to a lane.
 pub(crate) struct Entry<P: Protocol> {
@@ -59,8 +61,8 @@ pub(crate) enum Pushed<M> {
 pub(crate) struct Backlog<P: Protocol> {
     capacity: usize,
     pushed: u64,
-    critical: VecDeque<Entry<P>>,
-    market: Market<P>,
+    critical: Places<P>,
+    market: Places<P>,
     conflatable: usize,
     /// Positions of the sequential entries, oldest first.
     sequential: VecDeque<u64>,
@@ -93,8 +95,8 @@ impl<P: Protocol> Backlog<P> {
         Self {
             capacity,
             pushed: 0,
-            critical: VecDeque::new(),
-            market: Market::new(2 * made),
+            critical: Places::new((4 * made).min(MOST_CRITICAL_MADE)),
+            market: Places::new(2 * made),
             conflatable: 0,
             sequential,
             last: FxHashMap::default(),
@@ -129,7 +131,7 @@ impl<P: Protocol> Backlog<P> {
         match about.class {
             Class::Critical => {
                 let entry = self.entry(message, about);
-                self.critical.push_back(entry);
+                self.critical.push(|| entry);
                 Pushed::Added
             }
             Class::Conflatable => self.push_conflatable(message, about),
@@ -213,11 +215,10 @@ impl<P: Protocol> Backlog<P> {
             (critical, _) => critical.is_some(),
         };
         if critical_first {
-            return self.critical.pop_front();
+            return self.critical.pop();
         }
         let position = self.market.front_position();
-        let mut entry = self.market.take(position)?;
-        self.market.trim();
+        let mut entry = self.market.pop()?;
         if let Some(displaced) = self.displaced.remove(&entry.stream) {
             entry.skipped.add(displaced);
         }

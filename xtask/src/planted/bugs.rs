@@ -119,14 +119,14 @@ pub(crate) const BUGS: &[Bug] = &[
     },
     Bug {
         name: "spill-out-of-order",
-        what: "critical messages that wait are delivered last first",
+        what: "a critical message takes the place of the first one that waits",
         file: "crates/dispatcher/src/backlog.rs",
-        right: "self.critical.push_back(entry);",
-        wrong: "if PLANTED {
-                    self.critical.push_front(entry);
-                } else {
-                    self.critical.push_back(entry);
-                }",
+        right: "self.critical.push(|| entry);",
+        wrong: "let (mut entry, front) = (entry, self.critical.front_position());
+                if PLANTED && let Some(first) = self.critical.get_mut(front) {
+                    std::mem::swap(first, &mut entry);
+                }
+                self.critical.push(|| entry);",
     },
     Bug {
         name: "market-before-critical",

@@ -54,33 +54,34 @@ proptest! {
         made in 0..3_usize,
         steps in proptest::collection::vec(step(), 1..800),
     ) {
-        let mut market = Market::<Numbers>::new(made);
+        let mut places = Places::<Numbers>::new(made);
         // Beside it, what waits and at which position.
         let mut model: VecDeque<(u64, u64)> = VecDeque::new();
         for (number, step) in (0..).zip(steps) {
             match step {
-                Step::Push => model.push_back((market.push(|| entry(number)), number)),
+                Step::Push => model.push_back((places.push(|| entry(number)), number)),
                 Step::PopFront => {
-                    market.trim();
-                    let front = market.front().map(|entry| entry.message);
+                    places.trim();
+                    let front = places.front().map(|entry| entry.message);
                     prop_assert_eq!(front, model.front().map(|(_, number)| *number));
-                    let position = market.front_position();
+                    let position = places.front_position();
                     if let Some((known, number)) = model.pop_front() {
                         prop_assert_eq!(known, position);
-                        prop_assert_eq!(market.take(position).map(|e| e.message), Some(number));
-                        market.trim();
+                        prop_assert_eq!(places.pop().map(|e| e.message), Some(number));
+                    } else {
+                        prop_assert!(places.pop().is_none());
                     }
                 }
                 Step::Take(along) => {
                     if let Some((position, number)) = model.remove(along) {
-                        prop_assert_eq!(market.take(position).map(|e| e.message), Some(number));
-                        market.trim();
+                        prop_assert_eq!(places.take(position).map(|e| e.message), Some(number));
+                        places.trim();
                     }
                 }
                 Step::CloseUp => {
-                    if market.is_loose() || number % 2 == 0 {
+                    if places.is_loose() || number % 2 == 0 {
                         let mut now = VecDeque::new();
-                        market.close_up(|position, entry| now.push_back((position, entry.message)));
+                        places.close_up(|position, entry| now.push_back((position, entry.message)));
                         let numbers = |of: &VecDeque<(u64, u64)>| -> Vec<u64> {
                             of.iter().map(|(_, number)| *number).collect()
                         };
@@ -89,9 +90,9 @@ proptest! {
                     }
                 }
             }
-            prop_assert_eq!(market.len(), model.len());
+            prop_assert_eq!(places.len(), model.len());
             for (position, number) in &model {
-                prop_assert_eq!(market.get(*position).map(|entry| entry.message), Some(*number));
+                prop_assert_eq!(places.get(*position).map(|entry| entry.message), Some(*number));
             }
         }
     }

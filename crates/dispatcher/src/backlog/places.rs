@@ -1,4 +1,4 @@
-//! The market data that wait for one lane, in places that are there from the beginning.
+//! Messages that wait for one lane, in places that are there from the beginning.
 //!
 //! A place is counted from the beginning of time, so that what is known of one stays true while others come and go. Where
 //! a message was taken from the middle its place stays empty until it is worth closing up.
@@ -9,7 +9,7 @@
 use super::Entry;
 use crate::Protocol;
 
-pub(super) struct Market<P: Protocol> {
+pub(super) struct Places<P: Protocol> {
     places: Box<[Option<Entry<P>>]>,
     /// The position of the first place in use, and where that is among the places.
     front: u64,
@@ -20,7 +20,7 @@ pub(super) struct Market<P: Protocol> {
     entries: usize,
 }
 
-impl<P: Protocol> Market<P> {
+impl<P: Protocol> Places<P> {
     /// With places for so many entries, and for the empty places between them.
     pub(super) fn new(entries: usize) -> Self {
         let places = Self::vacant(Self::most_places(entries) + 1);
@@ -89,7 +89,15 @@ impl<P: Protocol> Market<P> {
         entry
     }
 
-    /// The first entry.
+    /// Takes the first entry, after which no empty place is in front.
+    #[inline]
+    pub(super) fn pop(&mut self) -> Option<Entry<P>> {
+        let entry = if self.front < self.back { self.take(self.front) } else { None };
+        self.trim();
+        entry
+    }
+
+    /// The first entry, if no empty place is in front.
     #[inline]
     pub(super) fn front(&self) -> Option<&Entry<P>> {
         self.get(self.front).filter(|_| self.front < self.back)
