@@ -68,7 +68,9 @@ impl<P: Protocol> Multicast<P> {
             let quarter = (capacity / 4).max(1);
             // More than a bit, so that this is not for every message.
             let wanted = (next + quarter).saturating_sub(capacity);
-            if spins % SPINS != 0 && writer.is_held_up(wanted) {
+            // Who gives its core away may not have it back for long.
+            let is_short = spins < SPINS && spins > 0;
+            if is_short && writer.is_held_up(wanted) {
                 spins = pause(spins);
                 continue;
             }
