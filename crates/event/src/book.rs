@@ -33,9 +33,13 @@ const fn front(levels: usize) -> usize {
 
 impl Levels {
     /// An empty side with room for `capacity` levels; more are taken, at the price of an
-    /// allocation.
+    /// allocation. The room is written to once, so that the system has given it before it is needed.
     pub fn with_capacity(side: Side, capacity: usize) -> Self {
-        Self { room: Vec::with_capacity(capacity + front(capacity)), start: 0, side }
+        // Zeros would be had from the system unwritten.
+        let written = Level { price: Price::default(), quantity: Quantity::from_units(u64::MAX) };
+        let mut room = vec![written; capacity + front(capacity)];
+        room.clear();
+        Self { room, start: 0, side }
     }
 
     /// Puts a level where its price belongs, replacing what was there. In a run of levels that
