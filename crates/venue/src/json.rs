@@ -22,10 +22,6 @@ use serde_json::value::RawValue;
 
 use crate::{DecodeCause, parse_utc};
 
-mod reader;
-
-pub use self::reader::Reader;
-
 /// A frame as text, and what is wrong with it where serde's errors have no room for that.
 pub struct FrameText<'a> {
     text: &'a str,
@@ -39,7 +35,13 @@ impl<'a> FrameText<'a> {
     ///
     /// [`DecodeCause::Malformed`] where it is not UTF-8.
     pub fn new(frame: &'a [u8]) -> Result<Self, DecodeCause> {
-        text_of(frame).map(|text| Self { text, cause: Cell::new(None) })
+        match std::str::from_utf8(frame) {
+            Ok(text) => Ok(Self { text, cause: Cell::new(None) }),
+            Err(error) => Err(DecodeCause::Malformed {
+                column: error.valid_up_to() + 1,
+                reason: "not UTF-8".to_owned(),
+            }),
+        }
     }
 
     /// The text.
@@ -98,18 +100,6 @@ impl<'a> FrameText<'a> {
     ) -> Each<'_, 'a, T, F> {
         Each { frame: self, each, of: PhantomData }
     }
-}
-
-/// The frame as text.
-///
-/// # Errors
-///
-/// [`DecodeCause::Malformed`] where it is not UTF-8.
-pub fn text_of(frame: &[u8]) -> Result<&str, DecodeCause> {
-    std::str::from_utf8(frame).map_err(|error| DecodeCause::Malformed {
-        column: error.valid_up_to() + 1,
-        reason: "not UTF-8".to_owned(),
-    })
 }
 
 /// A field is missing.
