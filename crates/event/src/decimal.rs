@@ -57,18 +57,22 @@ impl Quantity {
 impl FromStr for Price {
     type Err = ParseDecimalError;
 
+    #[inline]
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (negative, magnitude) = parse(text, PRICE_DIGITS)?;
-        let signed = if negative { -i128::from(magnitude) } else { i128::from(magnitude) };
-        i64::try_from(signed)
-            .map(Self)
-            .map_err(|_| ParseDecimalError::TooLarge { at: text.len().saturating_sub(1) })
+        let units = if negative {
+            0i64.checked_sub_unsigned(magnitude)
+        } else {
+            0i64.checked_add_unsigned(magnitude)
+        };
+        units.map(Self).ok_or(ParseDecimalError::TooLarge { at: text.len().saturating_sub(1) })
     }
 }
 
 impl FromStr for Quantity {
     type Err = ParseDecimalError;
 
+    #[inline]
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match parse(text, QUANTITY_DIGITS)? {
             (true, 1..) => Err(ParseDecimalError::Negative),
@@ -143,7 +147,44 @@ pub enum ParseDecimalError {
 /// Sign and magnitude of `text` in units of 10^-`digits`.
 #[inline]
 fn parse(text: &str, digits: u32) -> Result<(bool, u64), ParseDecimalError> {
-    let bytes = text.as_bytes();
+    match parse_short(text.as_bytes(), digits) {
+        Some(units) => Ok((false, units)),
+        None => parse_any(text.as_bytes(), digits),
+    }
+}
+
+/// A decimal as venues write nearly all of theirs: without a sign, and so short that no digit can overflow
+/// on the way. `None` if it is another, or none.
+#[inline]
+fn parse_short(bytes: &[u8], digits: u32) -> Option<u64> {
+    // Nineteen digits are always fewer than 2^64; a point is one character more.
+    if bytes.is_empty() || bytes.len() > 19 {
+        return None;
+    }
+    let (mut value, mut point) = (0u64, None);
+    for (at, byte) in bytes.iter().enumerate() {
+        match byte {
+            b'0'..=b'9' => value = value * 10 + u64::from(byte - b'0'),
+            b'.' if point.is_none() && at > 0 => point = Some(at),
+            _ => return None,
+        }
+    }
+    let scale = match point {
+        Some(point) if point + 1 == bytes.len() => return None,
+        Some(point) => bytes.len() - point - 1,
+        None => 0,
+    };
+    let missing = (digits as usize).checked_sub(scale)?;
+    value.checked_mul(POWERS[missing])
+}
+
+/// Of ten, as many as a price has digits after its point.
+const POWERS: [u64; PRICE_DIGITS as usize + 1] =
+    [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, 1_000_000_000];
+
+/// As [`parse`], whatever it is, and with what is wrong with it.
+#[cold]
+fn parse_any(bytes: &[u8], digits: u32) -> Result<(bool, u64), ParseDecimalError> {
     let negative = bytes.first() == Some(&b'-');
     let first = usize::from(negative);
     let mut magnitude = 0u64;
@@ -228,3 +269,6 @@ impl fmt::Write for Cursor<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

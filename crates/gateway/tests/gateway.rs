@@ -183,7 +183,7 @@ fn frames_that_are_not_understood_are_counted_told_once_and_skipped() {
         "mixed.txt, line 1: binance frame: unknown stream \"btcusdt@kline_1m\" (skipped"
     ));
     assert!(
-        stderr.contains("mixed.txt, line 2: binance frame: column 2: expected a text"),
+        stderr.contains("mixed.txt, line 2: binance frame: column 2: key must be a string"),
         "{stderr}"
     );
     assert!(stderr.contains(

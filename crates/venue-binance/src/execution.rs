@@ -16,7 +16,7 @@ pub(crate) fn report(
 ) -> Result<ExecReport, DecodeCause> {
     let cancelled = read.exec_type == "CANCELED" && !read.original_client_order_id.is_empty();
     let client_order_id =
-        if cancelled { read.original_client_order_id } else { read.client_order_id };
+        if cancelled { &read.original_client_order_id } else { &read.client_order_id };
     Ok(ExecReport {
         header: Header {
             kind: EventKind::ExecReport,

@@ -6,8 +6,13 @@ use std::borrow::Cow;
 use meltica_event::{Price, Quantity, Side};
 use meltica_venue::{
     DecodeCause,
-    json::{LazyBook, Reader, missing},
+    json::{Fields, FrameText, LazyBook, LevelsInto, Object, decimal, missing, skip},
 };
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeSeed, IgnoredAny, MapAccess},
+};
+use serde_json::value::RawValue;
 
 /// What a frame says. Levels are in the book that it was read into.
 pub(crate) enum Read<'a> {
@@ -15,18 +20,18 @@ pub(crate) enum Read<'a> {
     BookTicker(BookTicker<'a>),
     Depth(Depth<'a>),
     Snapshot(Depth<'a>),
-    /// Of a stream that is not known, and where its data are; a user's own events come by a stream whose
-    /// name is a key.
+    /// Of a stream that is not known, and its data; a user's own events come by a stream whose name is a
+    /// key.
     Unknown {
         stream: &'a str,
-        data: Option<usize>,
+        data: Option<&'a RawValue>,
     },
     /// An event without a stream around it, of this kind: what a user's own connection sends.
     Bare(&'a str),
-    /// The same, wrapped, and where it begins.
-    Wrapped(usize),
-    /// The answer to something that was sent, and where it says why that was refused, if it was.
-    Answer(Option<usize>),
+    /// The same, wrapped.
+    Wrapped(&'a RawValue),
+    /// The answer to something that was sent, and why that was refused, if it was.
+    Answer(Option<&'a RawValue>),
 }
 
 /// The kinds of streams that are understood.
@@ -55,69 +60,38 @@ impl Kind {
             Self::Depth => "depth",
         }
     }
-
-    fn data<'a>(
-        self,
-        reader: &mut Reader<'a>,
-        book: &mut LazyBook,
-    ) -> Result<Read<'a>, DecodeCause> {
-        match self {
-            Self::Trade => Trade::read(reader).map(Read::Trade),
-            Self::BookTicker => BookTicker::read(reader).map(Read::BookTicker),
-            Self::Depth => Depth::read(reader, book).map(Read::Depth),
-        }
-    }
 }
 
 /// Reads a frame of a combined stream, a depth snapshot, or what a user's own connection sends: which of
 /// them is told by what is there. `operation` is what is being read, for whoever has to say what went
 /// wrong.
 pub(crate) fn frame<'a>(
-    text: &'a str,
+    frame: &FrameText<'a>,
     book: &mut LazyBook,
     operation: &mut &'static str,
 ) -> Result<Read<'a>, DecodeCause> {
-    let (mut stream, mut early, mut read) = (None, None, None);
-    let (mut bare, mut wrapped, mut answer) = (None, None, None);
-    let mut snapshot = DepthParts::default();
-    let mut reader = Reader::new(text);
-    reader.object(|reader, key| {
-        match key {
-            "stream" => stream = Some(reader.text()?),
-            "data" => match stream.and_then(Kind::of) {
-                None => early = Some(reader.place()?),
-                Some(kind) => {
-                    *operation = kind.name();
-                    read = Some(kind.data(reader, book)?);
-                    *operation = "frame";
-                }
-            },
-            "lastUpdateId" | "bids" | "asks" => {
-                *operation = "snapshot";
-                snapshot.take(key, reader, book)?;
-                *operation = "frame";
-            }
-            "e" => bare = Some(reader.text()?),
-            "event" => wrapped = Some(reader.place()?),
-            "result" => {
-                reader.skip()?;
-                answer = Some(None);
-            }
-            "error" => answer = Some(Some(reader.place()?)),
-            _ => reader.skip()?,
-        }
-        Ok(())
-    })?;
-    reader.end()?;
-    if let Some(read) = read {
-        return Ok(read);
+    let mut parts = FrameParts {
+        book,
+        operation,
+        stream: None,
+        early: None,
+        data: None,
+        bare: None,
+        wrapped: None,
+        answer: None,
+        snapshot: DepthParts::default(),
+    };
+    frame.read(Object(&mut parts))?;
+    let FrameParts { book, operation, stream, early, data, snapshot, .. } = parts;
+    if let Some(data) = data {
+        return data.whole(operation);
     }
     let Some(stream) = stream else {
         if snapshot.last.is_some() {
             *operation = "snapshot";
             return snapshot.whole().map(Read::Snapshot);
         }
-        return match (bare, wrapped, answer) {
+        return match (parts.bare, parts.wrapped, parts.answer) {
             (_, Some(event), _) => Ok(Read::Wrapped(event)),
             (Some(kind), ..) => Ok(Read::Bare(kind)),
             (_, _, Some(refusal)) => Ok(Read::Answer(refusal)),
@@ -126,170 +100,183 @@ pub(crate) fn frame<'a>(
     };
     match (Kind::of(stream), early) {
         (None, data) => Ok(Read::Unknown { stream, data }),
-        // The data came before the stream's name, and were only passed over.
-        (Some(kind), Some(place)) => {
+        // The data came before the stream's name, and were only kept.
+        (Some(kind), Some(data)) => {
             *operation = kind.name();
-            kind.data(&mut Reader::from(text, place), book)
+            frame.read_part(data, DataInto { kind, book })?.whole(operation)
         }
         (Some(_), None) => Err(missing("data")),
     }
 }
 
+/// As much of a frame as was read so far.
+struct FrameParts<'r, 'a> {
+    book: &'r mut LazyBook,
+    operation: &'r mut &'static str,
+    stream: Option<&'a str>,
+    early: Option<&'a RawValue>,
+    data: Option<Data<'a>>,
+    bare: Option<&'a str>,
+    wrapped: Option<&'a RawValue>,
+    answer: Option<Option<&'a RawValue>>,
+    snapshot: DepthParts<'a>,
+}
+
+impl<'de> Fields<'de> for FrameParts<'_, 'de> {
+    #[inline]
+    fn field<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
+        match name {
+            "stream" => self.stream = Some(map.next_value()?),
+            "data" => match self.stream.and_then(Kind::of) {
+                None => self.early = Some(map.next_value()?),
+                Some(kind) => {
+                    *self.operation = kind.name();
+                    let book = &mut *self.book;
+                    self.data = Some(map.next_value_seed(DataInto { kind, book })?);
+                    *self.operation = "frame";
+                }
+            },
+            "lastUpdateId" | "bids" | "asks" => {
+                *self.operation = "snapshot";
+                self.snapshot.take(name, map, self.book)?;
+                *self.operation = "frame";
+            }
+            "e" => self.bare = Some(map.next_value()?),
+            "event" => self.wrapped = Some(map.next_value()?),
+            "result" => {
+                map.next_value::<IgnoredAny>()?;
+                self.answer = Some(None);
+            }
+            "error" => self.answer = Some(Some(map.next_value()?)),
+            _ => skip(map)?,
+        }
+        Ok(())
+    }
+}
+
+/// The data of a stream.
+enum Data<'a> {
+    Trade(Trade<'a>),
+    BookTicker(BookTicker<'a>),
+    Depth(DepthParts<'a>),
+}
+
+impl<'a> Data<'a> {
+    fn whole(self, operation: &mut &'static str) -> Result<Read<'a>, DecodeCause> {
+        match self {
+            Self::Trade(trade) => Ok(Read::Trade(trade)),
+            Self::BookTicker(top) => Ok(Read::BookTicker(top)),
+            Self::Depth(parts) => {
+                *operation = Kind::Depth.name();
+                parts.whole().map(Read::Depth)
+            }
+        }
+    }
+}
+
+/// Reads the data of a stream.
+struct DataInto<'b> {
+    kind: Kind,
+    book: &'b mut LazyBook,
+}
+
+impl<'de> DeserializeSeed<'de> for DataInto<'_> {
+    type Value = Data<'de>;
+
+    #[inline]
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Data<'de>, D::Error> {
+        match self.kind {
+            Kind::Trade => Trade::deserialize(deserializer).map(Data::Trade),
+            Kind::BookTicker => BookTicker::deserialize(deserializer).map(Data::BookTicker),
+            Kind::Depth => {
+                let mut depth = DepthInto { parts: DepthParts::default(), book: self.book };
+                Object(&mut depth).deserialize(deserializer)?;
+                Ok(Data::Depth(depth.parts))
+            }
+        }
+    }
+}
+
+#[derive(Deserialize)]
 pub(crate) struct Trade<'a> {
+    #[serde(rename = "E")]
     pub(crate) event_time: i64,
+    #[serde(rename = "s")]
     pub(crate) symbol: &'a str,
+    #[serde(rename = "t")]
     pub(crate) id: u64,
+    #[serde(rename = "p", deserialize_with = "decimal")]
     pub(crate) price: Price,
+    #[serde(rename = "q", deserialize_with = "decimal")]
     pub(crate) quantity: Quantity,
+    #[serde(rename = "m")]
     pub(crate) buyer_is_maker: bool,
 }
 
-impl<'a> Trade<'a> {
-    fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeCause> {
-        let (mut event_time, mut symbol, mut id) = (None, None, None);
-        let (mut price, mut quantity, mut buyer_is_maker) = (None, None, None);
-        reader.object(|reader, key| {
-            match key {
-                "E" => event_time = Some(reader.bare()?),
-                "s" => symbol = Some(reader.text()?),
-                "t" => id = Some(reader.bare()?),
-                "p" => price = Some(reader.price()?),
-                "q" => quantity = Some(reader.quantity()?),
-                "m" => buyer_is_maker = Some(reader.boolean()?),
-                _ => reader.skip()?,
-            }
-            Ok(())
-        })?;
-        Ok(Self {
-            event_time: event_time.ok_or_else(|| missing("E"))?,
-            symbol: symbol.ok_or_else(|| missing("s"))?,
-            id: id.ok_or_else(|| missing("t"))?,
-            price: price.ok_or_else(|| missing("p"))?,
-            quantity: quantity.ok_or_else(|| missing("q"))?,
-            buyer_is_maker: buyer_is_maker.ok_or_else(|| missing("m"))?,
-        })
-    }
-}
-
+#[derive(Deserialize)]
 pub(crate) struct BookTicker<'a> {
+    #[serde(rename = "u")]
     pub(crate) update: u64,
+    #[serde(rename = "s")]
     pub(crate) symbol: &'a str,
+    #[serde(rename = "b", deserialize_with = "decimal")]
     pub(crate) bid: Price,
+    #[serde(rename = "B", deserialize_with = "decimal")]
     pub(crate) bid_quantity: Quantity,
+    #[serde(rename = "a", deserialize_with = "decimal")]
     pub(crate) ask: Price,
+    #[serde(rename = "A", deserialize_with = "decimal")]
     pub(crate) ask_quantity: Quantity,
 }
 
-impl<'a> BookTicker<'a> {
-    fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeCause> {
-        let (mut update, mut symbol) = (None, None);
-        let (mut bid, mut bid_quantity, mut ask, mut ask_quantity) = (None, None, None, None);
-        reader.object(|reader, key| {
-            match key {
-                "u" => update = Some(reader.bare()?),
-                "s" => symbol = Some(reader.text()?),
-                "b" => bid = Some(reader.price()?),
-                "B" => bid_quantity = Some(reader.quantity()?),
-                "a" => ask = Some(reader.price()?),
-                "A" => ask_quantity = Some(reader.quantity()?),
-                _ => reader.skip()?,
-            }
-            Ok(())
-        })?;
-        Ok(Self {
-            update: update.ok_or_else(|| missing("u"))?,
-            symbol: symbol.ok_or_else(|| missing("s"))?,
-            bid: bid.ok_or_else(|| missing("b"))?,
-            bid_quantity: bid_quantity.ok_or_else(|| missing("B"))?,
-            ask: ask.ok_or_else(|| missing("a"))?,
-            ask_quantity: ask_quantity.ok_or_else(|| missing("A"))?,
-        })
-    }
+/// What every event of a user's own connection says first.
+#[derive(Deserialize)]
+pub(crate) struct UserEvent<'a> {
+    #[serde(rename = "e")]
+    pub(crate) kind: Option<&'a str>,
 }
 
-/// What kind of event this is.
-pub(crate) fn kind<'a>(reader: &mut Reader<'a>) -> Result<Option<&'a str>, DecodeCause> {
-    let mut kind = None;
-    reader.object(|reader, key| {
-        match key {
-            "e" => kind = Some(reader.text()?),
-            _ => reader.skip()?,
-        }
-        Ok(())
-    })?;
-    Ok(kind)
-}
-
-/// Why something was refused: its message, if it has one.
-pub(crate) fn refusal<'a>(reader: &mut Reader<'a>) -> Result<Cow<'a, str>, DecodeCause> {
-    let mut message = None;
-    reader.object(|reader, key| {
-        match key {
-            "msg" => message = Some(reader.message()?),
-            _ => reader.skip()?,
-        }
-        Ok(())
-    })?;
-    message.ok_or_else(|| missing("msg"))
+/// Why something was refused.
+#[derive(Deserialize)]
+pub(crate) struct Refusal<'a> {
+    #[serde(borrow)]
+    pub(crate) msg: Cow<'a, str>,
 }
 
 /// What became of an order.
-#[derive(Default)]
+#[derive(Deserialize)]
 pub(crate) struct ExecutionReport<'a> {
+    #[serde(rename = "s")]
     pub(crate) symbol: &'a str,
-    pub(crate) client_order_id: &'a str,
+    #[serde(rename = "c", borrow)]
+    pub(crate) client_order_id: Cow<'a, str>,
     /// The order that a cancellation is about; empty otherwise.
-    pub(crate) original_client_order_id: &'a str,
+    #[serde(rename = "C", borrow, default)]
+    pub(crate) original_client_order_id: Cow<'a, str>,
+    #[serde(rename = "S")]
     pub(crate) side: &'a str,
+    #[serde(rename = "q", deserialize_with = "decimal")]
     pub(crate) quantity: Quantity,
+    #[serde(rename = "p", deserialize_with = "decimal")]
     pub(crate) price: Price,
+    #[serde(rename = "x")]
     pub(crate) exec_type: &'a str,
+    #[serde(rename = "X")]
     pub(crate) status: &'a str,
+    #[serde(rename = "r", borrow)]
     pub(crate) reason: Cow<'a, str>,
+    #[serde(rename = "i")]
     pub(crate) order_id: u64,
+    #[serde(rename = "I")]
     pub(crate) execution_id: u64,
+    #[serde(rename = "l", deserialize_with = "decimal")]
     pub(crate) last_quantity: Quantity,
+    #[serde(rename = "z", deserialize_with = "decimal")]
     pub(crate) cumulative_quantity: Quantity,
+    #[serde(rename = "L", deserialize_with = "decimal")]
     pub(crate) last_price: Price,
+    #[serde(rename = "T")]
     pub(crate) transaction_time: i64,
-}
-
-impl<'a> ExecutionReport<'a> {
-    pub(crate) fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeCause> {
-        /// What must be there; the original id is empty if it is not.
-        const FIELDS: [&str; 14] =
-            ["s", "c", "S", "q", "p", "x", "X", "r", "i", "I", "l", "z", "L", "T"];
-        let mut report = Self::default();
-        let mut found = [false; FIELDS.len()];
-        reader.object(|reader, key| {
-            match key {
-                "s" => report.symbol = reader.text()?,
-                "c" => report.client_order_id = reader.text()?,
-                "C" => report.original_client_order_id = reader.text()?,
-                "S" => report.side = reader.text()?,
-                "q" => report.quantity = reader.quantity()?,
-                "p" => report.price = reader.price()?,
-                "x" => report.exec_type = reader.text()?,
-                "X" => report.status = reader.text()?,
-                "r" => report.reason = reader.message()?,
-                "i" => report.order_id = reader.bare()?,
-                "I" => report.execution_id = reader.bare()?,
-                "l" => report.last_quantity = reader.quantity()?,
-                "z" => report.cumulative_quantity = reader.quantity()?,
-                "L" => report.last_price = reader.price()?,
-                "T" => report.transaction_time = reader.bare()?,
-                _ => return reader.skip(),
-            }
-            if let Some(index) = FIELDS.iter().position(|field| *field == key) {
-                found[index] = true;
-            }
-            Ok(())
-        })?;
-        match found.iter().position(|found| !found) {
-            Some(index) => Err(missing(FIELDS[index])),
-            None => Ok(report),
-        }
-    }
 }
 
 /// What stands in a depth frame beside its levels.
@@ -307,10 +294,23 @@ pub(crate) struct Depth<'a> {
 
 impl<'a> Depth<'a> {
     /// Reads a delta or a snapshot, its levels into this book.
-    pub(crate) fn read(reader: &mut Reader<'a>, book: &mut LazyBook) -> Result<Self, DecodeCause> {
-        let mut parts = DepthParts::default();
-        reader.object(|reader, key| parts.take(key, reader, book))?;
-        parts.whole()
+    pub(crate) fn read(frame: &FrameText<'a>, book: &mut LazyBook) -> Result<Self, DecodeCause> {
+        let mut depth = DepthInto { parts: DepthParts::default(), book };
+        frame.read(Object(&mut depth))?;
+        depth.parts.whole()
+    }
+}
+
+/// Reads a delta or a snapshot.
+struct DepthInto<'b, 'a> {
+    parts: DepthParts<'a>,
+    book: &'b mut LazyBook,
+}
+
+impl<'de> Fields<'de> for DepthInto<'_, 'de> {
+    #[inline]
+    fn field<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
+        self.parts.take(name, map, self.book)
     }
 }
 
@@ -325,37 +325,38 @@ struct DepthParts<'a> {
     asks: bool,
 }
 
-impl<'a> DepthParts<'a> {
-    /// Takes the value of this key.
-    fn take(
+impl<'de> DepthParts<'de> {
+    /// Takes the value of this field.
+    #[inline]
+    fn take<A: MapAccess<'de>>(
         &mut self,
-        key: &str,
-        reader: &mut Reader<'a>,
+        name: &str,
+        map: &mut A,
         book: &mut LazyBook,
-    ) -> Result<(), DecodeCause> {
-        match key {
-            "s" => self.symbol = Some(reader.text()?),
-            "E" => self.event_time = Some(reader.bare()?),
-            "U" => self.first = Some(reader.bare()?),
-            "u" => self.last = Some(reader.bare()?),
+    ) -> Result<(), A::Error> {
+        match name {
+            "s" => self.symbol = Some(map.next_value()?),
+            "E" => self.event_time = Some(map.next_value()?),
+            "U" => self.first = Some(map.next_value()?),
+            "u" => self.last = Some(map.next_value()?),
             "lastUpdateId" => {
-                self.last = Some(reader.bare()?);
+                self.last = Some(map.next_value()?);
                 self.first = self.last;
             }
             "b" | "bids" => {
-                reader.levels(&mut book.get().bids)?;
+                map.next_value_seed(LevelsInto(&mut book.get().bids))?;
                 self.bids = true;
             }
             "a" | "asks" => {
-                reader.levels(&mut book.get().asks)?;
+                map.next_value_seed(LevelsInto(&mut book.get().asks))?;
                 self.asks = true;
             }
-            _ => reader.skip()?,
+            _ => skip(map)?,
         }
         Ok(())
     }
 
-    fn whole(self) -> Result<Depth<'a>, DecodeCause> {
+    fn whole(self) -> Result<Depth<'de>, DecodeCause> {
         let wrong = |reason: String| DecodeCause::Malformed { column: 1, reason };
         if !self.bids || !self.asks {
             return Err(wrong("a side of the book is missing".to_owned()));

@@ -1,4 +1,4 @@
-use std::{collections::VecDeque, fmt::Write, time::Duration};
+use std::{collections::VecDeque, fmt::Write, marker::PhantomData, time::Duration};
 
 use meltica_event::{
     Book, Event, EventKind, Header, Instrument, InstrumentId, InstrumentKind, Level, Numbering,
@@ -7,12 +7,13 @@ use meltica_event::{
 use meltica_venue::{
     Applied, AssemblyStats, BookAssembly, BookStatus, Decode, DecodeCause, DecodeError, Decoded,
     Ingest, Lease, Rhythm, Session, TopOracle, Unsupported, VenuePools, VenueStats, Wish,
-    json::{LazyBook, Reader, missing, text_of},
+    json::{FrameText, LazyBook, missing},
 };
+use serde_json::value::RawValue;
 
 use crate::{
     execution,
-    json::{self, Depth, ExecutionReport, Read, aggressor},
+    json::{self, Depth, Read, Refusal, UserEvent, aggressor},
 };
 
 /// The levels a side for which an assembled book has room from the start: a snapshot of 5,000, and
@@ -82,9 +83,7 @@ impl BinanceSpot {
             let index = index
                 .ok_or_else(|| DecodeCause::UnknownSymbol { symbol: format!("{instrument:?}") })?;
             let mut book = LazyBook::new(self.pools.books.clone());
-            let mut reader = Reader::new(text_of(frame)?);
-            let depth = Depth::read(&mut reader, &mut book)?;
-            reader.end()?;
+            let depth = Depth::read(&FrameText::new(frame)?, &mut book)?;
             Ok((index, depth, book.into_lease()))
         };
         let (index, depth, lease) = read().map_err(|cause| error("snapshot", cause))?;
@@ -141,18 +140,23 @@ impl BinanceSpot {
         Ok(())
     }
 
-    /// An event of a user's own connection.
-    fn user_event(
+    /// An event of a user's own connection: this part of the frame, or all of it.
+    fn user_event<'a>(
         &mut self,
         kind: &str,
-        mut event: Reader<'_>,
+        frame: &FrameText<'a>,
+        part: Option<&'a RawValue>,
         ingest: Ingest,
         emit: &mut dyn FnMut(Decoded),
     ) -> (&'static str, Result<(), DecodeCause>) {
         match kind {
             "executionReport" => {
                 let mut report = || {
-                    let read = ExecutionReport::read(&mut event)?;
+                    let seed = PhantomData::<json::ExecutionReport<'_>>;
+                    let read = match part {
+                        Some(part) => frame.read_part(part, seed)?,
+                        None => frame.read(seed)?,
+                    };
                     let market = &self.markets[self.market(read.symbol)?];
                     let header = self.header(market.instrument, ingest);
                     let mut lease = self.pools.executions.lease_or_heap();
@@ -255,9 +259,15 @@ impl Decode for BinanceSpot {
     ) -> Result<(), DecodeError> {
         let mut operation = "frame";
         let mut book = LazyBook::new(self.pools.books.clone());
-        let read = text_of(frame)
-            .and_then(|text| Ok((text, json::frame(text, &mut book, &mut operation)?)));
-        let (text, read) = read.map_err(|cause| error(operation, cause))?;
+        let read = FrameText::new(frame).and_then(|frame| {
+            let read = json::frame(&frame, &mut book, &mut operation)?;
+            Ok((frame, read))
+        });
+        let (frame, read) = read.map_err(|cause| error(operation, cause))?;
+        let kind = |event| {
+            let read = frame.read_part(event, PhantomData::<UserEvent<'_>>);
+            read.map(|event| event.kind)
+        };
         let (operation, done) = match read {
             Read::Trade(trade) => ("trade", self.trade(trade, ingest, emit)),
             Read::BookTicker(top) => ("bookTicker", self.book_ticker(top, ingest, emit)),
@@ -272,28 +282,29 @@ impl Decode for BinanceSpot {
                 let (kind, lease) = (EventKind::BookSnapshot, book.into_lease());
                 ("snapshot", index.map(|index| self.depth(index, kind, depth, lease, ingest, emit)))
             }
-            Read::Bare(kind) => self.user_event(kind, Reader::new(text), ingest, emit),
-            Read::Wrapped(place) => match json::kind(&mut Reader::from(text, place)) {
+            Read::Bare(kind) => self.user_event(kind, &frame, None, ingest, emit),
+            Read::Wrapped(event) => match kind(event) {
                 Ok(kind) => {
-                    let event = Reader::from(text, place);
-                    self.user_event(kind.unwrap_or("(none)"), event, ingest, emit)
+                    let kind = kind.unwrap_or("(none)");
+                    self.user_event(kind, &frame, Some(event), ingest, emit)
                 }
                 Err(cause) => ("frame", Err(cause)),
             },
             Read::Answer(None) => ("answer", Ok(())),
-            Read::Answer(Some(place)) => {
-                let said = json::refusal(&mut Reader::from(text, place));
-                let reason = said.map_or_else(|_| text.to_owned(), |reason| reason.into_owned());
+            Read::Answer(Some(refusal)) => {
+                let said = frame.read_part(refusal, PhantomData::<Refusal<'_>>);
+                let reason =
+                    said.map_or_else(|_| refusal.get().to_owned(), |said| said.msg.into_owned());
                 ("answer", Err(DecodeCause::Refused { reason }))
             }
             Read::Unknown { stream, data } => {
-                let event = |place| json::kind(&mut Reader::from(text, place)).ok().flatten();
-                let kind = data.and_then(event).filter(|kind| USER_EVENTS.contains(kind));
-                match (kind, data) {
-                    (Some(kind), Some(place)) => {
-                        self.user_event(kind, Reader::from(text, place), ingest, emit)
+                let known = data.and_then(|event| kind(event).ok().flatten());
+                match known.filter(|kind| USER_EVENTS.contains(kind)) {
+                    Some(kind) => self.user_event(kind, &frame, data, ingest, emit),
+                    None => {
+                        let stream = stream.to_owned();
+                        ("frame", Err(DecodeCause::UnknownStream { stream }))
                     }
-                    _ => ("frame", Err(DecodeCause::UnknownStream { stream: stream.to_owned() })),
                 }
             }
         };

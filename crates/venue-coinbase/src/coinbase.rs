@@ -1,16 +1,17 @@
 use std::{collections::VecDeque, time::Duration};
 
 use meltica_event::{
-    Book, Event, EventKind, Header, Instrument, InstrumentId, InstrumentKind, Numbering, Payload,
-    Price, Side, Ticker, Timestamp, TopOfBook, Trade, VenueId,
+    Book, Event, EventKind, Header, Instrument, InstrumentId, InstrumentKind, Level, Numbering,
+    Payload, Price, Side, Ticker, Timestamp, TopOfBook, Trade, VenueId,
 };
 use meltica_venue::{
     AssemblyStats, BookStatus, CheckedBook, Decode, DecodeCause, DecodeError, Decoded, Ingest,
     Lease, Rhythm, Session, Unsupported, VenuePools, VenueStats, Wish,
-    json::{LazyBook, Reader, missing, text_of, unknown_value},
+    json::{FrameText, LazyBook, missing, unknown_value},
 };
+use serde::de::DeserializeSeed;
 
-use crate::json::{self, Desk, Envelope, Gathered, PartOfBook, Told};
+use crate::json::{self, Data, Desk, Envelope, EventsInto, Gathered, PartOfBook, Told};
 
 /// The levels a side for which a book has room from the start; a whole book has some ten thousand.
 const ROOM: usize = 20_000;
@@ -170,55 +171,41 @@ impl Coinbase {
         operation: &mut &'static str,
         gathered: &mut Gathered,
     ) -> Result<Counted, DecodeCause> {
-        let text = text_of(frame)?;
+        let frame = &FrameText::new(frame)?;
         // About what nobody asked for: no reason to think that the frame is missing.
         let mut unasked = None;
-        let mut read = |channel: &str, reader: &mut Reader<'_>| {
-            let known = CHANNELS.into_iter().find(|known| *known == channel);
-            let Some(known) = known else { return Ok(false) };
-            *operation = known;
-            let mut ahead = reader.clone();
-            match json::events(&mut ahead, self, gathered) {
-                Ok(()) => *reader = ahead,
-                Err(cause @ DecodeCause::UnknownSymbol { .. }) => {
-                    gathered.clear();
-                    let mut events = 0;
-                    reader.array(|reader| {
-                        events += 1;
-                        reader.skip()
-                    })?;
-                    // Beside others, which are not told either, the frame is missing after all.
-                    if events > 1 {
-                        return Err(cause);
-                    }
-                    unasked = Some(cause);
-                }
-                Err(cause) => return Err(cause),
-            }
-            Ok(true)
+        let unasked_in = &mut unasked;
+        let mut reading = Reading {
+            coinbase: self,
+            frame,
+            operation,
+            gathered,
+            unasked: unasked_in,
+            read: false,
         };
-        let mut in_place = false;
-        let envelope = Envelope::read(text, &mut |channel, reader| {
-            in_place = read(channel, reader)?;
-            Ok(in_place)
-        })?;
+        let envelope = Envelope::read(frame, &mut reading)?;
         let Some(channel) = envelope.channel else {
-            *operation = "frame";
+            *reading.operation = "frame";
             if envelope.kind != Some("error") {
                 return Err(missing("channel"));
             }
-            *operation = "answer";
-            let reason = envelope.message.as_deref().unwrap_or("no reason is given").to_owned();
+            *reading.operation = "answer";
+            let reason = envelope.message.map(|message| message.0.into_owned());
+            let reason = reason.unwrap_or_else(|| "no reason is given".to_owned());
             return Err(DecodeCause::Refused { reason });
         };
-        if !in_place && CHANNELS.contains(&channel) {
+        if !reading.read && CHANNELS.contains(&channel) {
             // The events came before the channel, or not at all.
-            let place = envelope.events.ok_or_else(|| missing("events"))?;
-            read(channel, &mut Reader::from(text, place))?;
+            if let Some(seed) = reading.of(channel) {
+                let events = envelope.events.ok_or_else(|| missing("events"))?;
+                frame.read_part(events, seed)?;
+            }
         }
-        let known =
-            CHANNELS.contains(&channel) || ["heartbeats", "subscriptions"].contains(&channel);
-        if !known {
+        // Beside others, which are not told either, the frame is missing after all.
+        if let Some(cause) = unasked.take_if(|_| !gathered.is_empty()) {
+            return Err(cause);
+        }
+        if !CHANNELS.contains(&channel) && !SILENT.contains(&channel) {
             unasked = Some(DecodeCause::UnknownStream { stream: channel.to_owned() });
         }
         let sequence = envelope.sequence.ok_or_else(|| missing("sequence_num"))?;
@@ -234,8 +221,35 @@ struct Counted {
     unasked: Option<DecodeCause>,
 }
 
+/// A frame that is being read; nothing but what is gathered changes.
+struct Reading<'r, 'a> {
+    coinbase: &'r Coinbase,
+    frame: &'r FrameText<'a>,
+    operation: &'r mut &'static str,
+    gathered: &'r mut Gathered,
+    unasked: &'r mut Option<DecodeCause>,
+    /// Whether the events were read.
+    read: bool,
+}
+
+impl<'a> Data<'a> for Reading<'_, 'a> {
+    fn of(&mut self, channel: &str) -> Option<impl DeserializeSeed<'a, Value = ()>> {
+        let known = CHANNELS.into_iter().find(|known| *known == channel);
+        if known.is_none() && !SILENT.contains(&channel) {
+            return None;
+        }
+        *self.operation = known.unwrap_or("frame");
+        self.read = true;
+        let Self { coinbase, frame, gathered, unasked, .. } = self;
+        Some(EventsInto { telling: known.is_some(), frame, desk: *coinbase, gathered, unasked })
+    }
+}
+
 /// The channels whose events are read.
 const CHANNELS: [&str; 3] = ["l2_data", "market_trades", "ticker"];
+
+/// The channels whose frames only count.
+const SILENT: [&str; 2] = ["heartbeats", "subscriptions"];
 
 fn header(venue: VenueId, instrument: InstrumentId, ingest: Ingest) -> Header {
     Header {
@@ -285,7 +299,10 @@ impl Desk for Coinbase {
 
     fn ticker(&self, read: &json::Ticker<'_>) -> Result<[Told; 2], DecodeCause> {
         let market = self.market(read.product)?;
-        let top = TopOfBook { bid: read.bid, ask: read.ask };
+        let top = TopOfBook {
+            bid: Level { price: read.bid, quantity: read.bid_quantity },
+            ask: Level { price: read.ask, quantity: read.ask_quantity },
+        };
         let ticker = Ticker {
             last: read.last,
             open: Price::ZERO,

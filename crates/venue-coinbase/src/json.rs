@@ -1,12 +1,18 @@
 //! The frames as Coinbase documents them, read where they stand.
 
-use std::borrow::Cow;
-
 use meltica_event::{Book, Event, Level, Price, Quantity, Side, Timestamp};
 use meltica_venue::{
     DecodeCause, Lease,
-    json::{LazyBook, Reader, missing, unknown_value},
+    json::{
+        Array, Elements, Fields, FrameText, LazyBook, LevelPrice, Message, Object, Utc, decimal,
+        missing, skip, unknown_value, utc,
+    },
 };
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess},
+};
+use serde_json::value::RawValue;
 
 /// What a frame says it is.
 #[derive(Default)]
@@ -14,126 +20,92 @@ pub(crate) struct Envelope<'a> {
     pub(crate) channel: Option<&'a str>,
     pub(crate) sequence: Option<u64>,
     pub(crate) time: Option<Timestamp>,
-    /// Where its events begin.
-    pub(crate) events: Option<usize>,
+    /// Its events, if they came before the channel was known.
+    pub(crate) events: Option<&'a RawValue>,
     /// Of a frame without a channel.
     pub(crate) kind: Option<&'a str>,
-    pub(crate) message: Option<Cow<'a, str>>,
+    pub(crate) message: Option<Message<'a>>,
+}
+
+/// Whoever reads the events of a frame.
+pub(crate) trait Data<'a> {
+    /// How the events of this channel are read; `None` if they are not.
+    fn of(&mut self, channel: &str) -> Option<impl DeserializeSeed<'a, Value = ()>>;
 }
 
 impl<'a> Envelope<'a> {
-    /// Reads all but the events; those `events` may read in place, if the channel is known when they
-    /// come: then it answers `true`.
+    /// Reads all, and the events in place if their channel is known when they come.
     pub(crate) fn read(
-        text: &'a str,
-        events: &mut dyn FnMut(&'a str, &mut Reader<'a>) -> Result<bool, DecodeCause>,
+        frame: &FrameText<'a>,
+        data: &mut impl Data<'a>,
     ) -> Result<Self, DecodeCause> {
-        let mut envelope = Self::default();
-        let mut reader = Reader::new(text);
-        reader.object(|reader, key| {
-            match key {
-                "channel" => envelope.channel = Some(reader.text()?),
-                "sequence_num" => envelope.sequence = Some(reader.bare()?),
-                "timestamp" => envelope.time = Some(reader.utc()?),
-                "events" => {
-                    if !events(envelope.channel.unwrap_or_default(), reader)? {
-                        envelope.events = Some(reader.place()?);
-                    }
-                }
-                "type" => envelope.kind = Some(reader.text()?),
-                "message" => envelope.message = Some(reader.message()?),
-                _ => reader.skip()?,
-            }
-            Ok(())
-        })?;
-        reader.end()?;
-        Ok(envelope)
+        let mut parts = EnvelopeInto { envelope: Self::default(), data };
+        frame.read(Object(&mut parts))?;
+        Ok(parts.envelope)
     }
 }
 
+struct EnvelopeInto<'d, 'a, D> {
+    envelope: Envelope<'a>,
+    data: &'d mut D,
+}
+
+impl<'de, D: Data<'de>> Fields<'de> for EnvelopeInto<'_, 'de, D> {
+    #[inline]
+    fn field<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
+        let envelope = &mut self.envelope;
+        match name {
+            "channel" => envelope.channel = Some(map.next_value()?),
+            "timestamp" => envelope.time = Some(map.next_value::<Utc>()?.0),
+            "sequence_num" => envelope.sequence = Some(map.next_value()?),
+            "events" => match self.data.of(envelope.channel.unwrap_or_default()) {
+                Some(seed) => map.next_value_seed(seed)?,
+                None => envelope.events = Some(map.next_value()?),
+            },
+            "type" => envelope.kind = Some(map.next_value()?),
+            "message" => envelope.message = Some(map.next_value()?),
+            _ => skip(map)?,
+        }
+        Ok(())
+    }
+}
+
+#[derive(Deserialize)]
 pub(crate) struct Trade<'a> {
+    #[serde(rename = "product_id")]
     pub(crate) product: &'a str,
+    #[serde(rename = "trade_id", deserialize_with = "decimal")]
     pub(crate) id: u64,
+    #[serde(deserialize_with = "decimal")]
     pub(crate) price: Price,
+    #[serde(rename = "size", deserialize_with = "decimal")]
     pub(crate) quantity: Quantity,
+    #[serde(deserialize_with = "utc")]
     pub(crate) time: Timestamp,
     /// The maker's.
     pub(crate) side: &'a str,
 }
 
-impl<'a> Trade<'a> {
-    fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeCause> {
-        let (mut product, mut id, mut price) = (None, None, None);
-        let (mut quantity, mut time, mut side) = (None, None, None);
-        reader.object(|reader, key| {
-            match key {
-                "product_id" => product = Some(reader.text()?),
-                "trade_id" => id = Some(reader.quoted()?),
-                "price" => price = Some(reader.price()?),
-                "size" => quantity = Some(reader.quantity()?),
-                "time" => time = Some(reader.utc()?),
-                "side" => side = Some(reader.text()?),
-                _ => reader.skip()?,
-            }
-            Ok(())
-        })?;
-        Ok(Self {
-            product: product.ok_or_else(|| missing("product_id"))?,
-            id: id.ok_or_else(|| missing("trade_id"))?,
-            price: price.ok_or_else(|| missing("price"))?,
-            quantity: quantity.ok_or_else(|| missing("size"))?,
-            time: time.ok_or_else(|| missing("time"))?,
-            side: side.ok_or_else(|| missing("side"))?,
-        })
-    }
-}
-
+#[derive(Deserialize)]
 pub(crate) struct Ticker<'a> {
+    #[serde(rename = "product_id")]
     pub(crate) product: &'a str,
+    #[serde(rename = "price", deserialize_with = "decimal")]
     pub(crate) last: Price,
+    #[serde(rename = "volume_24_h", deserialize_with = "decimal")]
     pub(crate) volume: Quantity,
+    #[serde(rename = "low_24_h", deserialize_with = "decimal")]
     pub(crate) low: Price,
+    #[serde(rename = "high_24_h", deserialize_with = "decimal")]
     pub(crate) high: Price,
-    pub(crate) bid: Level,
-    pub(crate) ask: Level,
-}
-
-impl<'a> Ticker<'a> {
-    fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeCause> {
-        let (mut product, mut last, mut volume) = (None, None, None);
-        let (mut low, mut high) = (None, None);
-        let (mut bid, mut bid_quantity, mut ask, mut ask_quantity) = (None, None, None, None);
-        reader.object(|reader, key| {
-            match key {
-                "product_id" => product = Some(reader.text()?),
-                "price" => last = Some(reader.price()?),
-                "volume_24_h" => volume = Some(reader.quantity()?),
-                "low_24_h" => low = Some(reader.price()?),
-                "high_24_h" => high = Some(reader.price()?),
-                "best_bid" => bid = Some(reader.price()?),
-                "best_bid_quantity" => bid_quantity = Some(reader.quantity()?),
-                "best_ask" => ask = Some(reader.price()?),
-                "best_ask_quantity" => ask_quantity = Some(reader.quantity()?),
-                _ => reader.skip()?,
-            }
-            Ok(())
-        })?;
-        Ok(Self {
-            product: product.ok_or_else(|| missing("product_id"))?,
-            last: last.ok_or_else(|| missing("price"))?,
-            volume: volume.ok_or_else(|| missing("volume_24_h"))?,
-            low: low.ok_or_else(|| missing("low_24_h"))?,
-            high: high.ok_or_else(|| missing("high_24_h"))?,
-            bid: Level {
-                price: bid.ok_or_else(|| missing("best_bid"))?,
-                quantity: bid_quantity.ok_or_else(|| missing("best_bid_quantity"))?,
-            },
-            ask: Level {
-                price: ask.ok_or_else(|| missing("best_ask"))?,
-                quantity: ask_quantity.ok_or_else(|| missing("best_ask_quantity"))?,
-            },
-        })
-    }
+    #[serde(rename = "best_bid", deserialize_with = "decimal")]
+    pub(crate) bid: Price,
+    #[serde(rename = "best_bid_quantity", deserialize_with = "decimal")]
+    pub(crate) bid_quantity: Quantity,
+    #[serde(rename = "best_ask", deserialize_with = "decimal")]
+    pub(crate) ask: Price,
+    #[serde(rename = "best_ask_quantity", deserialize_with = "decimal")]
+    pub(crate) ask_quantity: Quantity,
 }
 
 /// What a frame holds, read and not yet told.
@@ -144,6 +116,10 @@ pub(crate) struct Gathered {
 }
 
 impl Gathered {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.books.is_empty() && self.events.is_empty()
+    }
+
     pub(crate) fn clear(&mut self) {
         self.books.clear();
         self.events.clear();
@@ -176,79 +152,142 @@ pub(crate) trait Desk {
 }
 
 /// Reads the events of a frame.
-pub(crate) fn events(
-    reader: &mut Reader<'_>,
-    desk: &impl Desk,
-    gathered: &mut Gathered,
-) -> Result<(), DecodeCause> {
-    reader.array(|reader| event(reader, desk, gathered))
+pub(crate) struct EventsInto<'r, 'a, D> {
+    /// Whether they tell anything; else they are passed over.
+    pub(crate) telling: bool,
+    pub(crate) frame: &'r FrameText<'a>,
+    pub(crate) desk: &'r D,
+    pub(crate) gathered: &'r mut Gathered,
+    /// The first product that nobody asked for. What else the frame holds is read all the same.
+    pub(crate) unasked: &'r mut Option<DecodeCause>,
 }
 
-fn event(
-    reader: &mut Reader<'_>,
-    desk: &impl Desk,
-    gathered: &mut Gathered,
-) -> Result<(), DecodeCause> {
-    let first = gathered.events.len();
-    let (mut kind, mut product, mut book) = (None, None, None);
-    reader.object(|reader, key| {
-        match key {
-            "type" => kind = Some(reader.text()?),
-            "product_id" => product = Some(reader.text()?),
-            "updates" => updates(reader, book.get_or_insert_with(|| desk.book()))?,
-            "trades" => reader.array(|reader| {
-                gathered.events.push(desk.trade(&Trade::read(reader)?)?);
-                Ok(())
-            })?,
-            "tickers" => reader.array(|reader| {
-                gathered.events.extend(desk.ticker(&Ticker::read(reader)?)?);
-                Ok(())
-            })?,
-            _ => reader.skip()?,
+impl<'de, D: Desk> DeserializeSeed<'de> for EventsInto<'_, 'de, D> {
+    type Value = ();
+
+    #[inline]
+    fn deserialize<R: Deserializer<'de>>(mut self, deserializer: R) -> Result<(), R::Error> {
+        Array(&mut self).deserialize(deserializer)
+    }
+}
+
+impl<'de, D: Desk> Elements<'de> for EventsInto<'_, 'de, D> {
+    #[inline]
+    fn element<A: SeqAccess<'de>>(&mut self, array: &mut A) -> Result<bool, A::Error> {
+        if !self.telling {
+            // One by one: serde_json allocates to pass over what is nested deeper.
+            return Ok(array.next_element::<IgnoredAny>()?.is_some());
         }
-        Ok(())
-    })?;
-    let whole = match kind {
-        Some("snapshot") => true,
-        Some("update") => false,
-        Some(other) => return Err(unknown_value("type", other)),
-        None => return Err(missing("type")),
-    };
-    for told in &mut gathered.events[first..] {
-        told.whole = whole;
+        let first = self.gathered.events.len();
+        let mut event = EventInto { events: self, kind: None, product: None, book: None };
+        if array.next_element_seed(Object(&mut event))?.is_none() {
+            return Ok(false);
+        }
+        let EventInto { kind, product, book, .. } = event;
+        match self.whole(first, kind, product, book) {
+            Ok(()) => Ok(true),
+            Err(cause) => Err(self.frame.refuse(cause)),
+        }
     }
-    if let Some(book) = book {
-        let market = desk.market(product.ok_or_else(|| missing("product_id"))?)?;
-        gathered.books.push(PartOfBook { market, whole, book: book.into_lease() });
-    }
-    Ok(())
 }
 
-fn updates(reader: &mut Reader<'_>, book: &mut LazyBook) -> Result<(), DecodeCause> {
-    reader.array(|reader| {
-        let (mut side, mut price, mut quantity) = (None, None, None);
-        reader.object(|reader, key| {
-            match key {
-                "side" => {
-                    side = Some(match reader.text()? {
-                        "bid" => Side::Buy,
-                        "offer" => Side::Sell,
-                        other => return Err(unknown_value("side", other)),
-                    });
-                }
-                "price_level" => price = Some(reader.level_price()?),
-                "new_quantity" => quantity = Some(reader.quantity()?),
-                _ => reader.skip()?,
+impl<D: Desk> EventsInto<'_, '_, D> {
+    /// An event was read; what it told begins here.
+    fn whole(
+        &mut self,
+        first: usize,
+        kind: Option<&str>,
+        product: Option<&str>,
+        book: Option<LazyBook>,
+    ) -> Result<(), DecodeCause> {
+        let whole = match kind {
+            Some("snapshot") => true,
+            Some("update") => false,
+            Some(other) => return Err(unknown_value("type", other)),
+            None => return Err(missing("type")),
+        };
+        for told in &mut self.gathered.events[first..] {
+            told.whole = whole;
+        }
+        if let Some(book) = book {
+            let market = self.desk.market(product.ok_or_else(|| missing("product_id"))?);
+            if let Some(market) = asked(market, self.unasked)? {
+                let book = book.into_lease();
+                self.gathered.books.push(PartOfBook { market, whole, book });
             }
-            Ok(())
-        })?;
-        let side = side.ok_or_else(|| missing("side"))?;
-        let price = price.ok_or_else(|| missing("price_level"))?;
-        let quantity = quantity.ok_or_else(|| missing("new_quantity"))?;
-        // Beyond all range: nobody trades there.
-        if let Some(price) = price {
-            book.get().side_mut(side).set(Level { price, quantity });
         }
         Ok(())
-    })
+    }
+}
+
+/// What there is, unless nobody asked for its product.
+fn asked<T>(
+    told: Result<T, DecodeCause>,
+    unasked: &mut Option<DecodeCause>,
+) -> Result<Option<T>, DecodeCause> {
+    match told {
+        Err(cause @ DecodeCause::UnknownSymbol { .. }) => {
+            unasked.get_or_insert(cause);
+            Ok(None)
+        }
+        told => told.map(Some),
+    }
+}
+
+/// Reads an event.
+struct EventInto<'s, 'r, 'a, D> {
+    events: &'s mut EventsInto<'r, 'a, D>,
+    kind: Option<&'a str>,
+    product: Option<&'a str>,
+    book: Option<LazyBook>,
+}
+
+impl<'de, D: Desk> Fields<'de> for EventInto<'_, '_, 'de, D> {
+    #[inline]
+    fn field<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
+        let EventsInto { frame, desk, gathered, unasked, .. } = &mut *self.events;
+        match name {
+            "type" => self.kind = Some(map.next_value()?),
+            "product_id" => self.product = Some(map.next_value()?),
+            "updates" => {
+                let book = self.book.get_or_insert_with(|| desk.book());
+                map.next_value_seed(frame.each(|update: Update<'de>| update.put(book)))?;
+            }
+            "trades" => map.next_value_seed(frame.each(|trade: Trade<'de>| {
+                gathered.events.extend(asked(desk.trade(&trade), unasked)?);
+                Ok(())
+            }))?,
+            "tickers" => map.next_value_seed(frame.each(|ticker: Ticker<'de>| {
+                gathered.events.extend(asked(desk.ticker(&ticker), unasked)?.into_iter().flatten());
+                Ok(())
+            }))?,
+            _ => skip(map)?,
+        }
+        Ok(())
+    }
+}
+
+/// A level that changes.
+#[derive(Deserialize)]
+struct Update<'a> {
+    side: &'a str,
+    price_level: LevelPrice,
+    #[serde(rename = "new_quantity", deserialize_with = "decimal")]
+    quantity: Quantity,
+}
+
+impl Update<'_> {
+    #[inline]
+    fn put(self, book: &mut LazyBook) -> Result<(), DecodeCause> {
+        let side = match self.side {
+            "bid" => Side::Buy,
+            "offer" => Side::Sell,
+            other => return Err(unknown_value("side", other)),
+        };
+        // Beyond all range: nobody trades there.
+        if let LevelPrice(Some(price)) = self.price_level {
+            book.get().side_mut(side).set(Level { price, quantity: self.quantity });
+        }
+        Ok(())
+    }
 }

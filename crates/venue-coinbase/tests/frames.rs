@@ -114,15 +114,19 @@ fn a_product_or_a_channel_that_was_not_asked_for_is_not_missing() {
     assert_eq!(error.to_string(), "coinbase frame: unknown stream \"candles\"");
     assert_eq!(decode(&mut coinbase, &level2("update", 3, "BTC-USD")).unwrap().len(), 1);
     assert_eq!(coinbase.stats().books.gaps, 0);
-    // Beside a product that was asked for, whose update is not told either, it is.
     let event = |product: &str| {
-        let frame = level2("update", 4, product);
+        let frame = level2("update", 0, product);
         let start = frame.find("[{").unwrap() + 1;
         frame[start..frame.len() - 2].to_owned()
     };
-    let both = frame("l2_data", 4, &format!("{},{}", event("BTC-USD"), event("DOGE-USD")));
-    decode(&mut coinbase, &both).unwrap_err();
-    assert!(decode(&mut coinbase, &level2("update", 5, "BTC-USD")).unwrap().is_empty());
+    let two = |number, first: &str, second: &str| {
+        frame("l2_data", number, &format!("{},{}", event(first), event(second)))
+    };
+    decode(&mut coinbase, &two(4, "DOGE-USD", "PEPE-USD")).unwrap_err();
+    assert_eq!(decode(&mut coinbase, &level2("update", 5, "BTC-USD")).unwrap().len(), 1);
+    // Beside a product that was asked for, whose update is not told either, it is.
+    decode(&mut coinbase, &two(6, "BTC-USD", "DOGE-USD")).unwrap_err();
+    assert!(decode(&mut coinbase, &level2("update", 7, "BTC-USD")).unwrap().is_empty());
     assert_eq!(coinbase.stats().books.gaps, 1);
 }
 

@@ -1,13 +1,21 @@
 //! The frames as Kraken documents them, read where they stand. Its numbers are bare, and are taken as
 //! text so that no digit is lost.
 
-use std::{borrow::Cow, ops::Range};
+use std::ops::Range;
 
 use meltica_event::{Book, Level, Price, Quantity, Side, Timestamp};
 use meltica_venue::{
     DecodeCause, Lease,
-    json::{LazyBook, Reader, missing},
+    json::{
+        Array, Elements, Fields, FrameText, LazyBook, Message, Object, Utc, bare, missing, skip,
+        utc,
+    },
 };
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeSeed, MapAccess, SeqAccess},
+};
+use serde_json::value::RawValue;
 
 use crate::Number;
 
@@ -16,135 +24,94 @@ use crate::Number;
 pub(crate) struct Envelope<'a> {
     pub(crate) channel: Option<&'a str>,
     pub(crate) kind: Option<&'a str>,
-    /// Where its data begin.
-    pub(crate) data: Option<usize>,
+    /// Its data, if they came before the channel was known.
+    pub(crate) data: Option<&'a RawValue>,
     /// Of an answer to a request.
     pub(crate) method: Option<&'a str>,
     pub(crate) refused: bool,
-    pub(crate) error: Option<Cow<'a, str>>,
+    pub(crate) error: Option<Message<'a>>,
     pub(crate) symbol: Option<&'a str>,
 }
 
+/// Whoever reads the data of a frame.
+pub(crate) trait Data<'a> {
+    /// How the data of this channel are read; `None` if they are not.
+    fn of(&mut self, channel: &str) -> Option<impl DeserializeSeed<'a, Value = ()>>;
+}
+
 impl<'a> Envelope<'a> {
-    /// Reads all but the data, which `data` reads if the channel is known when they come; if it answers
-    /// `false`, they are passed over and their place is kept.
+    /// Reads all, and the data in place if their channel is known when they come.
     pub(crate) fn read(
-        text: &'a str,
-        data: &mut dyn FnMut(&'a str, &mut Reader<'a>) -> Result<bool, DecodeCause>,
+        frame: &FrameText<'a>,
+        data: &mut impl Data<'a>,
     ) -> Result<Self, DecodeCause> {
-        let mut envelope = Self::default();
-        let mut reader = Reader::new(text);
-        reader.object(|reader, key| {
-            match key {
-                "channel" => envelope.channel = Some(reader.text()?),
-                "type" => envelope.kind = Some(reader.text()?),
-                "data" => {
-                    let mut ahead = reader.clone();
-                    let channel = envelope.channel.unwrap_or_default();
-                    if data(channel, &mut ahead)? {
-                        *reader = ahead;
-                    } else {
-                        envelope.data = Some(reader.place()?);
-                    }
-                }
-                "method" => envelope.method = Some(reader.text()?),
-                "success" => envelope.refused = !reader.boolean()?,
-                "error" => envelope.error = Some(reader.message()?),
-                "symbol" => envelope.symbol = Some(reader.text()?),
-                _ => reader.skip()?,
-            }
-            Ok(())
-        })?;
-        reader.end()?;
-        Ok(envelope)
+        let mut parts = EnvelopeInto { envelope: Self::default(), data };
+        frame.read(Object(&mut parts))?;
+        Ok(parts.envelope)
     }
 }
 
+struct EnvelopeInto<'d, 'a, D> {
+    envelope: Envelope<'a>,
+    data: &'d mut D,
+}
+
+impl<'de, D: Data<'de>> Fields<'de> for EnvelopeInto<'_, 'de, D> {
+    #[inline]
+    fn field<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
+        let envelope = &mut self.envelope;
+        match name {
+            "channel" => envelope.channel = Some(map.next_value()?),
+            "type" => envelope.kind = Some(map.next_value()?),
+            "data" => match self.data.of(envelope.channel.unwrap_or_default()) {
+                Some(seed) => map.next_value_seed(seed)?,
+                None => envelope.data = Some(map.next_value()?),
+            },
+            "method" => envelope.method = Some(map.next_value()?),
+            "success" => envelope.refused = !map.next_value::<bool>()?,
+            "error" => envelope.error = Some(map.next_value()?),
+            "symbol" => envelope.symbol = Some(map.next_value()?),
+            _ => skip(map)?,
+        }
+        Ok(())
+    }
+}
+
+#[derive(Deserialize)]
 pub(crate) struct Trade<'a> {
     pub(crate) symbol: &'a str,
+    #[serde(deserialize_with = "bare")]
     pub(crate) price: Price,
+    #[serde(rename = "qty", deserialize_with = "bare")]
     pub(crate) quantity: Quantity,
     pub(crate) side: &'a str,
+    #[serde(rename = "trade_id")]
     pub(crate) id: u64,
+    #[serde(rename = "timestamp", deserialize_with = "utc")]
     pub(crate) time: Timestamp,
 }
 
-impl<'a> Trade<'a> {
-    pub(crate) fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeCause> {
-        let (mut symbol, mut price, mut quantity) = (None, None, None);
-        let (mut side, mut id, mut time) = (None, None, None);
-        reader.object(|reader, key| {
-            match key {
-                "symbol" => symbol = Some(reader.text()?),
-                "price" => price = Some(reader.bare()?),
-                "qty" => quantity = Some(reader.bare()?),
-                "side" => side = Some(reader.text()?),
-                "trade_id" => id = Some(reader.bare()?),
-                "timestamp" => time = Some(reader.utc()?),
-                _ => reader.skip()?,
-            }
-            Ok(())
-        })?;
-        Ok(Self {
-            symbol: symbol.ok_or_else(|| missing("symbol"))?,
-            price: price.ok_or_else(|| missing("price"))?,
-            quantity: quantity.ok_or_else(|| missing("qty"))?,
-            side: side.ok_or_else(|| missing("side"))?,
-            id: id.ok_or_else(|| missing("trade_id"))?,
-            time: time.ok_or_else(|| missing("timestamp"))?,
-        })
-    }
-}
-
+#[derive(Deserialize)]
 pub(crate) struct Ticker<'a> {
     pub(crate) symbol: &'a str,
-    pub(crate) bid: Level,
-    pub(crate) ask: Level,
+    #[serde(deserialize_with = "bare")]
+    pub(crate) bid: Price,
+    #[serde(rename = "bid_qty", deserialize_with = "bare")]
+    pub(crate) bid_quantity: Quantity,
+    #[serde(deserialize_with = "bare")]
+    pub(crate) ask: Price,
+    #[serde(rename = "ask_qty", deserialize_with = "bare")]
+    pub(crate) ask_quantity: Quantity,
+    #[serde(deserialize_with = "bare")]
     pub(crate) last: Price,
+    #[serde(deserialize_with = "bare")]
     pub(crate) volume: Quantity,
+    #[serde(deserialize_with = "bare")]
     pub(crate) low: Price,
+    #[serde(deserialize_with = "bare")]
     pub(crate) high: Price,
+    #[serde(deserialize_with = "bare")]
     pub(crate) change: Price,
-}
-
-impl<'a> Ticker<'a> {
-    pub(crate) fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeCause> {
-        let (mut symbol, mut last, mut volume) = (None, None, None);
-        let (mut bid, mut bid_quantity, mut ask, mut ask_quantity) = (None, None, None, None);
-        let (mut low, mut high, mut change) = (None, None, None);
-        reader.object(|reader, key| {
-            match key {
-                "symbol" => symbol = Some(reader.text()?),
-                "bid" => bid = Some(reader.bare()?),
-                "bid_qty" => bid_quantity = Some(reader.bare()?),
-                "ask" => ask = Some(reader.bare()?),
-                "ask_qty" => ask_quantity = Some(reader.bare()?),
-                "last" => last = Some(reader.bare()?),
-                "volume" => volume = Some(reader.bare()?),
-                "low" => low = Some(reader.bare()?),
-                "high" => high = Some(reader.bare()?),
-                "change" => change = Some(reader.bare()?),
-                _ => reader.skip()?,
-            }
-            Ok(())
-        })?;
-        Ok(Self {
-            symbol: symbol.ok_or_else(|| missing("symbol"))?,
-            bid: Level {
-                price: bid.ok_or_else(|| missing("bid"))?,
-                quantity: bid_quantity.ok_or_else(|| missing("bid_qty"))?,
-            },
-            ask: Level {
-                price: ask.ok_or_else(|| missing("ask"))?,
-                quantity: ask_quantity.ok_or_else(|| missing("ask_qty"))?,
-            },
-            last: last.ok_or_else(|| missing("last"))?,
-            volume: volume.ok_or_else(|| missing("volume"))?,
-            low: low.ok_or_else(|| missing("low"))?,
-            high: high.ok_or_else(|| missing("high"))?,
-            change: change.ok_or_else(|| missing("change"))?,
-        })
-    }
 }
 
 /// One instrument's part of a book frame; its levels are in the lease, and in the list of changes.
@@ -164,59 +131,100 @@ pub(crate) struct Change {
     pub(crate) quantity: Number,
 }
 
-impl Part {
-    /// Reads one instrument's part. `market` finds its place by its symbol.
-    pub(crate) fn read(
-        reader: &mut Reader<'_>,
-        mut book: LazyBook,
-        changes: &mut Vec<Change>,
-        market: &dyn Fn(&str) -> Result<usize, DecodeCause>,
-    ) -> Result<Self, DecodeCause> {
-        let first = changes.len();
-        let (mut symbol, mut checksum, mut time) = (None, None, Timestamp::ABSENT);
-        reader.object(|reader, key| {
-            match key {
-                "symbol" => symbol = Some(reader.text()?),
-                "bids" => levels(reader, Side::Buy, &mut book, changes)?,
-                "asks" => levels(reader, Side::Sell, &mut book, changes)?,
-                "checksum" => checksum = Some(reader.bare()?),
-                "timestamp" => time = reader.utc()?,
-                _ => reader.skip()?,
-            }
-            Ok(())
-        })?;
-        let market = market(symbol.ok_or_else(|| missing("symbol"))?)?;
-        let checksum = checksum.ok_or_else(|| missing("checksum"))?;
-        Ok(Self { market, book: book.into_lease(), changes: first..changes.len(), checksum, time })
+/// Reads one instrument's part of a book frame.
+pub(crate) struct PartInto<'r, 'f, 'a> {
+    frame: &'f FrameText<'a>,
+    changes: &'r mut Vec<Change>,
+    market: &'r dyn Fn(&str) -> Result<usize, DecodeCause>,
+    first: usize,
+    book: LazyBook,
+    symbol: Option<&'a str>,
+    checksum: Option<u32>,
+    time: Timestamp,
+}
+
+impl<'r, 'f, 'a> PartInto<'r, 'f, 'a> {
+    /// Levels go into this book, and to these changes. `market` finds its place by its symbol.
+    pub(crate) fn new(
+        frame: &'f FrameText<'a>,
+        book: LazyBook,
+        changes: &'r mut Vec<Change>,
+        market: &'r dyn Fn(&str) -> Result<usize, DecodeCause>,
+    ) -> Self {
+        let (first, time) = (changes.len(), Timestamp::ABSENT);
+        Self { frame, changes, market, first, book, symbol: None, checksum: None, time }
+    }
+
+    fn whole(self) -> Result<Part, DecodeCause> {
+        Ok(Part {
+            market: (self.market)(self.symbol.ok_or_else(|| missing("symbol"))?)?,
+            checksum: self.checksum.ok_or_else(|| missing("checksum"))?,
+            book: self.book.into_lease(),
+            changes: self.first..self.changes.len(),
+            time: self.time,
+        })
     }
 }
 
-fn levels(
-    reader: &mut Reader<'_>,
+impl<'de> DeserializeSeed<'de> for PartInto<'_, '_, 'de> {
+    type Value = Part;
+
+    #[inline]
+    fn deserialize<D: Deserializer<'de>>(mut self, deserializer: D) -> Result<Part, D::Error> {
+        Object(&mut self).deserialize(deserializer)?;
+        let frame = self.frame;
+        self.whole().map_err(|cause| frame.refuse(cause))
+    }
+}
+
+impl<'de> Fields<'de> for PartInto<'_, '_, 'de> {
+    #[inline]
+    fn field<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
+        match name {
+            "symbol" => self.symbol = Some(map.next_value()?),
+            "bids" => map.next_value_seed(Array(&mut self.side(Side::Buy)))?,
+            "asks" => map.next_value_seed(Array(&mut self.side(Side::Sell)))?,
+            "checksum" => self.checksum = Some(map.next_value()?),
+            "timestamp" => self.time = map.next_value::<Utc>()?.0,
+            _ => skip(map)?,
+        }
+        Ok(())
+    }
+}
+
+impl PartInto<'_, '_, '_> {
+    const fn side(&mut self, side: Side) -> LevelsInto<'_> {
+        LevelsInto { side, book: &mut self.book, changes: self.changes }
+    }
+}
+
+/// Reads the levels of a side, whose digits the checksum needs as they stand.
+struct LevelsInto<'r> {
     side: Side,
-    book: &mut LazyBook,
-    changes: &mut Vec<Change>,
-) -> Result<(), DecodeCause> {
-    reader.array(|reader| {
-        let (mut price, mut quantity) = (None, None);
-        let before = reader.clone();
-        reader.object(|reader, key| {
-            match key {
-                "price" => price = Some(reader.bare::<Number>()?),
-                "qty" => quantity = Some(reader.bare::<Number>()?),
-                _ => reader.skip()?,
-            }
-            Ok(())
-        })?;
-        let price = price.ok_or_else(|| missing("price"))?;
-        let quantity = quantity.ok_or_else(|| missing("qty"))?;
-        changes.push(Change { side, price, quantity });
-        let unfit = |error| before.wrong(&format!("a level: {error}"));
+    book: &'r mut LazyBook,
+    changes: &'r mut Vec<Change>,
+}
+
+impl<'de> Elements<'de> for LevelsInto<'_> {
+    #[inline]
+    fn element<A: SeqAccess<'de>>(&mut self, array: &mut A) -> Result<bool, A::Error> {
+        #[derive(Deserialize)]
+        struct BareLevel {
+            #[serde(deserialize_with = "bare")]
+            price: Number,
+            #[serde(rename = "qty", deserialize_with = "bare")]
+            quantity: Number,
+        }
+
+        let Some(BareLevel { price, quantity }) = array.next_element()? else { return Ok(false) };
+        let side = self.side;
+        self.changes.push(Change { side, price, quantity });
+        let unfit = |error| serde::de::Error::custom(format_args!("a level: {error}"));
         let fits = price.price().map_err(unfit)?;
         let quantity = quantity.quantity().map_err(unfit)?;
         if let Some(price) = fits {
-            book.get().side_mut(side).set(Level { price, quantity });
+            self.book.get().side_mut(side).set(Level { price, quantity });
         }
-        Ok(())
-    })
+        Ok(true)
+    }
 }

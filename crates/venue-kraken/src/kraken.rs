@@ -7,12 +7,16 @@ use meltica_event::{
 use meltica_venue::{
     AssemblyStats, BookStatus, CheckedBook, Decode, DecodeCause, DecodeError, Decoded, Ingest,
     Lease, Rhythm, Session, Unsupported, VenuePools, VenueStats, Wish,
-    json::{LazyBook, Reader, missing, text_of, unknown_value},
+    json::{Array, Elements, FrameText, LazyBook, missing, unknown_value},
+};
+use serde::{
+    Deserializer,
+    de::{DeserializeSeed, SeqAccess},
 };
 
 use crate::{
     Ladder,
-    json::{self, Change, Envelope, Part},
+    json::{self, Change, Data, Envelope, Part, PartInto},
 };
 
 /// Decodes Kraken's WebSocket v2 for the instruments that were added, and keeps their books.
@@ -93,43 +97,6 @@ impl Kraken {
         }
     }
 
-    /// Reads the data of a channel, changing nothing; `None` if it is not known.
-    fn data(
-        &self,
-        channel: &str,
-        reader: &mut Reader<'_>,
-        gathered: &mut Gathered,
-        ingest: Ingest,
-    ) -> Result<Option<&'static str>, DecodeCause> {
-        match channel {
-            "book" => {
-                let market = &|symbol: &str| self.market(symbol);
-                reader.array(|reader| {
-                    let book = LazyBook::new(self.pools.books.clone());
-                    let part = Part::read(reader, book, &mut gathered.changes, market)?;
-                    gathered.parts.push(part);
-                    Ok(())
-                })?;
-                Ok(Some("book"))
-            }
-            "trade" => {
-                reader.array(|reader| {
-                    gathered.events.push(self.trade(&json::Trade::read(reader)?, ingest)?);
-                    Ok(())
-                })?;
-                Ok(Some("trade"))
-            }
-            "ticker" => {
-                reader.array(|reader| {
-                    gathered.events.extend(self.ticker(&json::Ticker::read(reader)?, ingest)?);
-                    Ok(())
-                })?;
-                Ok(Some("ticker"))
-            }
-            _ => Ok(None),
-        }
-    }
-
     /// Reads a frame whole, changing nothing; answers whether it is a snapshot.
     fn frame(
         &self,
@@ -138,25 +105,18 @@ impl Kraken {
         gathered: &mut Gathered,
         ingest: Ingest,
     ) -> Result<bool, DecodeCause> {
-        let text = text_of(frame)?;
-        let mut read = false;
-        let envelope = Envelope::read(text, &mut |channel, reader| {
-            let known = ["book", "trade", "ticker"].into_iter().find(|known| *known == channel);
-            *operation = known.unwrap_or("frame");
-            read = self.data(channel, reader, gathered, ingest)?.is_some();
-            Ok(read)
-        })?;
+        let frame = &FrameText::new(frame)?;
+        let mut reading = Reading { kraken: self, frame, operation, gathered, ingest, read: false };
+        let envelope = Envelope::read(frame, &mut reading)?;
         match (envelope.channel, envelope.method) {
-            (Some(channel @ ("book" | "trade" | "ticker")), _) => {
-                if !read {
+            (Some(channel), _) if CHANNELS.contains(&channel) => {
+                if !reading.read {
                     // The data came before the channel, or not at all.
-                    *operation = match channel {
-                        "book" => "book",
-                        "trade" => "trade",
-                        _ => "ticker",
-                    };
-                    let place = envelope.data.ok_or_else(|| missing("data"))?;
-                    self.data(channel, &mut Reader::from(text, place), gathered, ingest)?;
+                    let seed = reading.of(channel);
+                    let data = envelope.data.ok_or_else(|| missing("data"))?;
+                    if let Some(seed) = seed {
+                        frame.read_part(data, seed)?;
+                    }
                 }
                 match envelope.kind {
                     Some("snapshot") => Ok(true),
@@ -172,7 +132,8 @@ impl Kraken {
                 if !envelope.refused {
                     return Ok(false);
                 }
-                let reason = envelope.error.as_deref().unwrap_or("no reason is given");
+                let reason = envelope.error.as_ref();
+                let reason = reason.map_or("no reason is given", |reason| &*reason.0);
                 let symbol = envelope.symbol.unwrap_or_default();
                 let reason = format!("{method} {symbol}: {reason}").replace(" : ", ": ");
                 Err(DecodeCause::Refused { reason })
@@ -303,7 +264,10 @@ impl Kraken {
             low: read.low,
             volume: read.volume,
         };
-        let top = TopOfBook { bid: read.bid, ask: read.ask };
+        let top = TopOfBook {
+            bid: Level { price: read.bid, quantity: read.bid_quantity },
+            ask: Level { price: read.ask, quantity: read.ask_quantity },
+        };
         Ok([Payload::TopOfBook(top), Payload::Ticker(ticker)].map(|payload| {
             let mut event = self.pools.events.lease_or_heap();
             *event = Event::new(self.header(index, ingest), payload);
@@ -351,6 +315,78 @@ impl Kraken {
         let depth = format!(r#","depth":{}"#, self.depth);
         self.request("unsubscribe", "book", &symbol, &depth);
         self.request("subscribe", "book", &symbol, &format!(r#"{depth},"snapshot":true"#));
+    }
+}
+
+/// The channels whose data are read.
+const CHANNELS: [&str; 3] = ["book", "trade", "ticker"];
+
+/// A frame that is being read; nothing but what is gathered changes.
+struct Reading<'r, 'a> {
+    kraken: &'r Kraken,
+    frame: &'r FrameText<'a>,
+    operation: &'r mut &'static str,
+    gathered: &'r mut Gathered,
+    ingest: Ingest,
+    /// Whether the data were read.
+    read: bool,
+}
+
+impl<'a> Data<'a> for Reading<'_, 'a> {
+    fn of(&mut self, channel: &str) -> Option<impl DeserializeSeed<'a, Value = ()>> {
+        let known = CHANNELS.into_iter().find(|known| *known == channel)?;
+        *self.operation = known;
+        self.read = true;
+        let Self { kraken, frame, gathered, ingest, .. } = self;
+        Some(DataInto { channel: known, kraken, frame, gathered, ingest: *ingest })
+    }
+}
+
+/// Reads the data of a channel.
+struct DataInto<'r, 'a> {
+    channel: &'static str,
+    kraken: &'r Kraken,
+    frame: &'r FrameText<'a>,
+    gathered: &'r mut Gathered,
+    ingest: Ingest,
+}
+
+impl<'de> DeserializeSeed<'de> for DataInto<'_, 'de> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(mut self, deserializer: D) -> Result<(), D::Error> {
+        let Self { channel, kraken, frame, ref mut gathered, ingest } = self;
+        match channel {
+            "trade" => {
+                let trade = |trade: json::Trade<'_>| {
+                    gathered.events.push(kraken.trade(&trade, ingest)?);
+                    Ok(())
+                };
+                frame.each(trade).deserialize(deserializer)
+            }
+            "ticker" => {
+                let ticker = |ticker: json::Ticker<'_>| {
+                    gathered.events.extend(kraken.ticker(&ticker, ingest)?);
+                    Ok(())
+                };
+                frame.each(ticker).deserialize(deserializer)
+            }
+            _ => Array(&mut self).deserialize(deserializer),
+        }
+    }
+}
+
+impl<'de> Elements<'de> for DataInto<'_, 'de> {
+    #[inline]
+    fn element<A: SeqAccess<'de>>(&mut self, array: &mut A) -> Result<bool, A::Error> {
+        let Self { kraken, frame, gathered, .. } = self;
+        let Gathered { parts, changes, .. } = &mut **gathered;
+        let book = LazyBook::new(kraken.pools.books.clone());
+        let market = &|symbol: &str| kraken.market(symbol);
+        let part = array.next_element_seed(PartInto::new(frame, book, changes, market))?;
+        let read = part.is_some();
+        parts.extend(part);
+        Ok(read)
     }
 }
 

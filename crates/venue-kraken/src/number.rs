@@ -68,6 +68,8 @@ impl FromStr for Number {
         let (mut digits, mut point) = (0u64, None);
         for (at, byte) in bytes.iter().enumerate() {
             match byte {
+                // Nineteen digits are always fewer than 2^64.
+                b'0'..=b'9' if at < 19 => digits = digits * 10 + u64::from(byte - b'0'),
                 b'0'..=b'9' => {
                     let more = digits.checked_mul(10);
                     let more = more.and_then(|tens| tens.checked_add(u64::from(byte - b'0')));

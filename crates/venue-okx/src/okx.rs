@@ -7,12 +7,16 @@ use meltica_event::{
 use meltica_venue::{
     AssemblyStats, BookStatus, CheckedBook, Decode, DecodeCause, DecodeError, Decoded, Ingest,
     Lease, Rhythm, Session, TopOracle, Unsupported, VenuePools, VenueStats, Wish,
-    json::{LazyBook, Reader, missing, text_of, unknown_value},
+    json::{Array, Elements, FrameText, LazyBook, missing, unknown_value},
+};
+use serde::{
+    Deserializer,
+    de::{DeserializeSeed, SeqAccess},
 };
 
 use crate::{
     execution,
-    json::{self, Envelope, Part},
+    json::{self, Data, Envelope, Order, Part, PartInto},
 };
 
 /// The levels a side that the channel `books` has.
@@ -117,33 +121,6 @@ impl Okx {
         self.request("subscribe", &["books"], &[&name]);
     }
 
-    /// Reads the data of a channel, changing nothing.
-    fn data(
-        &self,
-        channel: &str,
-        reader: &mut Reader<'_>,
-        gathered: &mut Gathered,
-        ingest: Ingest,
-    ) -> Result<(), DecodeCause> {
-        reader.array(|reader| {
-            match channel {
-                "trades" => gathered.events.push(self.trade(&json::Trade::read(reader)?, ingest)?),
-                "orders" => {
-                    let read = json::Order::read(reader)?;
-                    let index = self.market(read.instrument)?;
-                    let mut lease = self.pools.executions.lease_or_heap();
-                    *lease = execution::report(&read, self.header(index, ingest))?;
-                    gathered.executions.push(lease);
-                }
-                _ => {
-                    let book = LazyBook::new(self.pools.books.clone());
-                    gathered.parts.push(Part::read(reader, book)?);
-                }
-            }
-            Ok(())
-        })
-    }
-
     /// Reads a frame whole, changing nothing.
     fn frame(
         &self,
@@ -152,32 +129,28 @@ impl Okx {
         gathered: &mut Gathered,
         ingest: Ingest,
     ) -> Result<(Told, String), DecodeCause> {
-        let text = text_of(frame)?;
-        let mut read = false;
-        let envelope = Envelope::read(text, &mut |envelope, reader| {
-            let channel = envelope.channel.unwrap_or_default();
-            if let Some(known) = CHANNELS.into_iter().find(|known| *known == channel) {
-                *operation = known;
-                self.data(known, reader, gathered, ingest)?;
-                read = true;
-            }
-            Ok(read)
-        })?;
+        let frame = &FrameText::new(frame)?;
+        let mut reading = Reading { okx: self, frame, operation, gathered, ingest, read: false };
+        let envelope = Envelope::read(frame, &mut reading)?;
         if let Some(event) = envelope.event {
-            *operation = "answer";
+            *reading.operation = "answer";
             return answer(event, &envelope);
         }
-        let channel = envelope.channel.ok_or_else(|| missing("channel"))?;
+        let channel = envelope.arg.channel.ok_or_else(|| missing("channel"))?;
         let Some(known) = CHANNELS.into_iter().find(|known| *known == channel) else {
+            *reading.operation = "frame";
             return Err(DecodeCause::UnknownStream { stream: channel.to_owned() });
         };
-        *operation = known;
-        if !read {
+        *reading.operation = known;
+        if !reading.read {
             // The data came before the channel, or not at all.
-            let place = envelope.data.ok_or_else(|| missing("data"))?;
-            self.data(known, &mut Reader::from(text, place), gathered, ingest)?;
+            let data = envelope.data.ok_or_else(|| missing("data"))?;
+            if let Some(seed) = reading.of(known) {
+                frame.read_part(data, seed)?;
+            }
         }
-        let market = || self.market(envelope.instrument.ok_or_else(|| missing("instId"))?);
+        let gathered = reading.gathered;
+        let market = || self.market(envelope.arg.inst_id.ok_or_else(|| missing("instId"))?);
         let told = match known {
             "books" => {
                 let market = market()?;
@@ -264,6 +237,14 @@ impl Okx {
         emit(Decoded::Event(event));
     }
 
+    /// The report that an order becomes.
+    fn order(&self, read: &Order<'_>, ingest: Ingest) -> Result<Lease<ExecReport>, DecodeCause> {
+        let index = self.market(read.instrument)?;
+        let mut lease = self.pools.executions.lease_or_heap();
+        *lease = execution::report(read, self.header(index, ingest))?;
+        Ok(lease)
+    }
+
     /// The event that a trade becomes.
     fn trade(&self, read: &json::Trade<'_>, ingest: Ingest) -> Result<Lease<Event>, DecodeCause> {
         let index = self.market(read.instrument)?;
@@ -290,13 +271,79 @@ impl Okx {
     }
 }
 
+/// A frame that is being read; nothing but what is gathered changes.
+struct Reading<'r, 'a> {
+    okx: &'r Okx,
+    frame: &'r FrameText<'a>,
+    operation: &'r mut &'static str,
+    gathered: &'r mut Gathered,
+    ingest: Ingest,
+    /// Whether the data were read.
+    read: bool,
+}
+
+impl<'a> Data<'a> for Reading<'_, 'a> {
+    fn of(&mut self, channel: &str) -> Option<impl DeserializeSeed<'a, Value = ()>> {
+        let known = CHANNELS.into_iter().find(|known| *known == channel)?;
+        *self.operation = known;
+        self.read = true;
+        let Self { okx, frame, gathered, ingest, .. } = self;
+        Some(DataInto { channel: known, okx, frame, gathered, ingest: *ingest })
+    }
+}
+
+/// Reads the data of a channel.
+struct DataInto<'r, 'a> {
+    channel: &'static str,
+    okx: &'r Okx,
+    frame: &'r FrameText<'a>,
+    gathered: &'r mut Gathered,
+    ingest: Ingest,
+}
+
+impl<'de> DeserializeSeed<'de> for DataInto<'_, 'de> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(mut self, deserializer: D) -> Result<(), D::Error> {
+        let Self { channel, okx, frame, ref mut gathered, ingest } = self;
+        match channel {
+            "trades" => {
+                let trade = |trade: json::Trade<'_>| {
+                    gathered.events.push(okx.trade(&trade, ingest)?);
+                    Ok(())
+                };
+                frame.each(trade).deserialize(deserializer)
+            }
+            "orders" => {
+                let order = |order: Order<'_>| {
+                    gathered.executions.push(okx.order(&order, ingest)?);
+                    Ok(())
+                };
+                frame.each(order).deserialize(deserializer)
+            }
+            _ => Array(&mut self).deserialize(deserializer),
+        }
+    }
+}
+
+impl<'de> Elements<'de> for DataInto<'_, 'de> {
+    #[inline]
+    fn element<A: SeqAccess<'de>>(&mut self, array: &mut A) -> Result<bool, A::Error> {
+        let book = LazyBook::new(self.okx.pools.books.clone());
+        let part = array.next_element_seed(PartInto::new(self.frame, book))?;
+        let read = part.is_some();
+        self.gathered.parts.extend(part);
+        Ok(read)
+    }
+}
+
 /// The channels that are understood.
 const CHANNELS: [&str; 4] = ["books", "bbo-tbt", "trades", "orders"];
 
 /// An answer, or news about the connection and what it says.
 fn answer(event: &str, envelope: &Envelope<'_>) -> Result<(Told, String), DecodeCause> {
     let said = || {
-        let message = envelope.message.as_deref().unwrap_or("no reason is given");
+        let message = envelope.message.as_ref().map_or("no reason is given", |message| &*message.0);
         format!("{} {message}", envelope.code.unwrap_or("(no code)"))
     };
     match event {

@@ -1,31 +1,105 @@
-//! What the adapters of venues that speak JSON share: a reader that takes a frame apart where it stands,
-//! in one pass.
+//! What the adapters of venues that speak JSON share: `serde_json` in one pass over a frame, each value
+//! read where it stands into what it is for.
 //!
-//! An adapter knows what it is looking for. So a [`Reader`] builds nothing: it hands over the keys of an
-//! object as they come, numbers go from their digits straight into their types, levels straight into a
-//! book, and what nobody asks for is passed over (only its brackets and quotes are looked at). What comes
-//! too early to be understood is passed over, and read later from where it began. A general parser into
-//! borrowed structs, which was tried first, needed two to three times as long.
+//! An adapter knows what it is looking for. So it reads no frame into structs of its own shape first: an
+//! [`Object`] hands each field to whoever knows its name, [`Elements`] each element of an array, and
+//! [`LevelsInto`] puts levels into a book, their digits straight from the frame. A value that cannot be
+//! understood yet, because what it is about stands behind it, is kept as a `&RawValue` and read later by
+//! [`FrameText::read_part`].
 //!
-//! Nothing here allocates, except to say what is wrong.
+//! Nothing here allocates except to say what is wrong, but `serde_json` itself does where it passes over
+//! what is nested two deep, or meets an escaped character. Documented frames give it no reason to.
 
-use std::{borrow::Cow, fmt::Display, str::FromStr};
+use std::{borrow::Cow, cell::Cell, fmt, marker::PhantomData, str::FromStr};
 
 use meltica_event::{Book, Level, Levels, ParseDecimalError, Price, Quantity, Timestamp};
 use meltica_recycler::{Lease, Pool};
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
+use serde_json::value::RawValue;
 
 use crate::{DecodeCause, parse_utc};
 
-/// The frame as text.
-///
-/// # Errors
-///
-/// [`DecodeCause::Malformed`] where it is not UTF-8.
-pub fn text_of(frame: &[u8]) -> Result<&str, DecodeCause> {
-    std::str::from_utf8(frame).map_err(|error| DecodeCause::Malformed {
-        column: error.valid_up_to() + 1,
-        reason: "not UTF-8".to_owned(),
-    })
+/// A frame as text, and what is wrong with it where serde's errors have no room for that.
+pub struct FrameText<'a> {
+    text: &'a str,
+    cause: Cell<Option<DecodeCause>>,
+}
+
+impl<'a> FrameText<'a> {
+    /// The frame as text.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeCause::Malformed`] where it is not UTF-8.
+    pub fn new(frame: &'a [u8]) -> Result<Self, DecodeCause> {
+        match std::str::from_utf8(frame) {
+            Ok(text) => Ok(Self { text, cause: Cell::new(None) }),
+            Err(error) => Err(DecodeCause::Malformed {
+                column: error.valid_up_to() + 1,
+                reason: "not UTF-8".to_owned(),
+            }),
+        }
+    }
+
+    /// The text.
+    pub const fn text(&self) -> &'a str {
+        self.text
+    }
+
+    /// Reads the whole frame into what the seed stands for.
+    ///
+    /// # Errors
+    ///
+    /// The cause of a [refusal](Self::refuse); [`DecodeCause::Malformed`] if the frame is not what the seed
+    /// stands for, or something follows it.
+    #[inline]
+    pub fn read<S: DeserializeSeed<'a>>(&self, seed: S) -> Result<S::Value, DecodeCause> {
+        self.read_at(0, self.text, seed)
+    }
+
+    /// Reads a part of the frame that was kept for later; columns are told as those of the frame.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read).
+    pub fn read_part<S: DeserializeSeed<'a>>(
+        &self,
+        part: &'a RawValue,
+        seed: S,
+    ) -> Result<S::Value, DecodeCause> {
+        let start = part.get().as_ptr().addr().wrapping_sub(self.text.as_ptr().addr());
+        self.read_at(if start <= self.text.len() { start } else { 0 }, part.get(), seed)
+    }
+
+    #[inline]
+    fn read_at<S: DeserializeSeed<'a>>(
+        &self,
+        start: usize,
+        text: &'a str,
+        seed: S,
+    ) -> Result<S::Value, DecodeCause> {
+        let mut reader = serde_json::Deserializer::from_str(text);
+        let read = seed.deserialize(&mut reader).and_then(|read| reader.end().map(|()| read));
+        read.map_err(|error| self.cause.take().unwrap_or_else(|| malformed(&error, text, start)))
+    }
+
+    /// Ends reading for a reason of the reader's own.
+    #[cold]
+    pub fn refuse<E: Error>(&self, cause: DecodeCause) -> E {
+        self.cause.set(Some(cause));
+        E::custom("told apart")
+    }
+
+    /// Reads an array, and gives each element to `each`, which may refuse it.
+    pub const fn each<T, F: FnMut(T) -> Result<(), DecodeCause>>(
+        &self,
+        each: F,
+    ) -> Each<'_, 'a, T, F> {
+        Each { frame: self, each, of: PhantomData }
+    }
 }
 
 /// A field is missing.
@@ -38,432 +112,354 @@ pub fn unknown_value(field: &str, value: &str) -> DecodeCause {
     DecodeCause::Malformed { column: 1, reason: format!("unknown {field} {value:?}") }
 }
 
-/// Reads a frame value by value. Whatever is wrong is told with its column in the frame.
-#[derive(Clone, Debug)]
-pub struct Reader<'a> {
-    text: &'a str,
-    at: usize,
+/// What serde_json says of a text that begins behind so many bytes of the frame.
+#[cold]
+fn malformed(error: &serde_json::Error, text: &str, start: usize) -> DecodeCause {
+    // It ends its messages with the place, which is told apart here.
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    let reason = error.to_string();
+    let reason = reason.strip_suffix(&place).unwrap_or(&reason).to_owned();
+    // A frame is one line to whoever is told; its bytes are counted through.
+    let lines = text.split_inclusive('\n').take(error.line().saturating_sub(1));
+    let before: usize = lines.map(str::len).sum();
+    DecodeCause::Malformed { column: start + before + error.column().max(1), reason }
 }
 
-impl<'a> Reader<'a> {
-    /// At the beginning of a frame.
-    pub const fn new(text: &'a str) -> Self {
-        Self { text, at: 0 }
-    }
-
-    /// In the middle of a frame, where a value begins: see [`place`](Self::place).
-    pub const fn from(text: &'a str, place: usize) -> Self {
-        Self { text, at: place }
-    }
-
-    /// Passes a value over, and answers where it begins.
+/// Whoever takes an object's fields as they come.
+pub trait Fields<'de> {
+    /// Reads the value of the field with this name, or passes it over by [`skip`].
     ///
     /// # Errors
     ///
-    /// [`DecodeCause::Malformed`] as [`skip`](Self::skip).
-    pub fn place(&mut self) -> Result<usize, DecodeCause> {
-        self.peek();
-        let place = self.at;
-        self.skip().map(|()| place)
-    }
+    /// If the value is not what it should be.
+    fn field<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error>;
+}
 
-    /// Hands over an object's keys (escapes and all) as they come. For each, `field` reads or skips the
-    /// value.
-    ///
-    /// # Errors
-    ///
-    /// What `field` answers; [`DecodeCause::Malformed`] if there is no object, or it does not end.
+/// Passes the value of a field over.
+///
+/// # Errors
+///
+/// If it is no JSON.
+#[inline]
+pub fn skip<'de, A: MapAccess<'de>>(map: &mut A) -> Result<(), A::Error> {
+    map.next_value::<IgnoredAny>().map(drop)
+}
+
+/// Reads an object, field by field.
+#[derive(Debug)]
+pub struct Object<'f, F>(pub &'f mut F);
+
+impl<'de, F: Fields<'de>> DeserializeSeed<'de> for Object<'_, F> {
+    type Value = ();
+
     #[inline]
-    pub fn object(
-        &mut self,
-        mut field: impl FnMut(&mut Self, &'a str) -> Result<(), DecodeCause>,
-    ) -> Result<(), DecodeCause> {
-        if !self.take(b'{') {
-            return Err(self.wrong("expected an object"));
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de, F: Fields<'de>> Visitor<'de> for Object<'_, F> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    #[inline]
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(name) = map.next_key_seed(Name)? {
+            self.0.field(&name, &mut map)?;
         }
-        if self.take(b'}') {
-            return Ok(());
+        Ok(())
+    }
+}
+
+/// A field's name, as it stands unless a character of it is escaped.
+struct Name;
+
+impl<'de> DeserializeSeed<'de> for Name {
+    type Value = Cow<'de, str>;
+
+    #[inline]
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Name {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    #[inline]
+    fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(name))
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(name.to_owned()))
+    }
+}
+
+/// Reads an array: what [`FrameText::each`] answers.
+pub struct Each<'f, 'a, T, F> {
+    frame: &'f FrameText<'a>,
+    each: F,
+    of: PhantomData<T>,
+}
+
+impl<'de, T, F> DeserializeSeed<'de> for Each<'_, '_, T, F>
+where
+    T: Deserialize<'de>,
+    F: FnMut(T) -> Result<(), DecodeCause>,
+{
+    type Value = ();
+
+    #[inline]
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de, T, F> Visitor<'de> for Each<'_, '_, T, F>
+where
+    T: Deserialize<'de>,
+    F: FnMut(T) -> Result<(), DecodeCause>,
+{
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    #[inline]
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut array: A) -> Result<(), A::Error> {
+        while let Some(element) = array.next_element()? {
+            (self.each)(element).map_err(|cause| self.frame.refuse(cause))?;
         }
-        loop {
-            let key = self.text()?;
-            if !self.take(b':') {
-                return Err(self.wrong("expected `:`"));
+        Ok(())
+    }
+}
+
+/// Whoever takes an array's elements as they come.
+pub trait Elements<'de> {
+    /// Reads the next element; `false` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// If the element is not what it should be.
+    fn element<A: SeqAccess<'de>>(&mut self, array: &mut A) -> Result<bool, A::Error>;
+}
+
+/// Reads an array, element by element.
+#[derive(Debug)]
+pub struct Array<'e, E>(pub &'e mut E);
+
+impl<'de, E: Elements<'de>> DeserializeSeed<'de> for Array<'_, E> {
+    type Value = ();
+
+    #[inline]
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de, E: Elements<'de>> Visitor<'de> for Array<'_, E> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    #[inline]
+    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<(), A::Error> {
+        while self.0.element(&mut array)? {}
+        Ok(())
+    }
+}
+
+/// Reads an array of levels, each `[price, quantity, ..]` as texts, into one side of a book. A price
+/// beyond the range of [`Price`] is passed over: such offers stand in real books, and nobody trades
+/// at them.
+#[derive(Debug)]
+pub struct LevelsInto<'b>(pub &'b mut Levels);
+
+impl<'de> DeserializeSeed<'de> for LevelsInto<'_> {
+    type Value = ();
+
+    #[inline]
+    fn deserialize<D: Deserializer<'de>>(mut self, deserializer: D) -> Result<(), D::Error> {
+        Array(&mut self).deserialize(deserializer)
+    }
+}
+
+impl<'de> Elements<'de> for LevelsInto<'_> {
+    #[inline]
+    fn element<A: SeqAccess<'de>>(&mut self, array: &mut A) -> Result<bool, A::Error> {
+        let Some(TextLevel(price, quantity)) = array.next_element()? else { return Ok(false) };
+        if let LevelPrice(Some(price)) = price {
+            self.0.set(Level { price, quantity });
+        }
+        Ok(true)
+    }
+}
+
+/// `[price, quantity, ..]`.
+struct TextLevel(LevelPrice, Quantity);
+
+impl<'de> Deserialize<'de> for TextLevel {
+    #[inline]
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Parts;
+
+        impl<'de> Visitor<'de> for Parts {
+            type Value = TextLevel;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("[price, quantity]")
             }
-            field(self, key)?;
-            if !self.take(b',') {
-                break;
+
+            #[inline]
+            fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<TextLevel, A::Error> {
+                let length = |have: usize| A::Error::invalid_length(have, &self);
+                let price = array.next_element()?.ok_or_else(|| length(0))?;
+                let Decimal(quantity) = array.next_element()?.ok_or_else(|| length(1))?;
+                while array.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(TextLevel(price, quantity))
             }
         }
-        if self.take(b'}') { Ok(()) } else { Err(self.wrong("expected `,` or `}`")) }
-    }
 
-    /// Has `element` read or skip each element of an array.
-    ///
-    /// # Errors
-    ///
-    /// What `element` answers; [`DecodeCause::Malformed`] if there is no array, or it does not end.
+        deserializer.deserialize_seq(Parts)
+    }
+}
+
+/// A level's price as text; `None` if it is beyond the range of [`Price`].
+#[derive(Clone, Copy, Debug)]
+pub struct LevelPrice(pub Option<Price>);
+
+impl FromStr for LevelPrice {
+    type Err = ParseDecimalError;
+
     #[inline]
-    pub fn array(
-        &mut self,
-        mut element: impl FnMut(&mut Self) -> Result<(), DecodeCause>,
-    ) -> Result<(), DecodeCause> {
-        if !self.take(b'[') {
-            return Err(self.wrong("expected an array"));
-        }
-        if self.take(b']') {
-            return Ok(());
-        }
-        loop {
-            element(self)?;
-            if !self.take(b',') {
-                break;
-            }
-        }
-        if self.take(b']') { Ok(()) } else { Err(self.wrong("expected `,` or `]`")) }
-    }
-
-    /// The frame ends here.
-    ///
-    /// # Errors
-    ///
-    /// [`DecodeCause::Malformed`] if anything but blanks follows.
-    pub fn end(&mut self) -> Result<(), DecodeCause> {
-        if self.peek().is_none() { Ok(()) } else { Err(self.wrong("trailing characters")) }
-    }
-
-    /// A text as it stands in the frame, escapes and all: names have none.
-    ///
-    /// # Errors
-    ///
-    /// [`DecodeCause::Malformed`] if it is no text.
-    #[inline]
-    pub fn text(&mut self) -> Result<&'a str, DecodeCause> {
-        if !self.take(b'"') {
-            return Err(self.wrong("expected a text"));
-        }
-        let start = self.at;
-        self.text_end()?;
-        Ok(&self.text[start..self.at - 1])
-    }
-
-    /// A text for people, in which characters may be escaped.
-    ///
-    /// # Errors
-    ///
-    /// [`DecodeCause::Malformed`] if it is no text.
-    pub fn message(&mut self) -> Result<Cow<'a, str>, DecodeCause> {
-        let text = self.text()?;
-        Ok(if text.contains('\\') { Cow::Owned(unescaped(text)) } else { Cow::Borrowed(text) })
-    }
-
-    /// `true` or `false`.
-    ///
-    /// # Errors
-    ///
-    /// [`DecodeCause::Malformed`] if it is neither.
-    pub fn boolean(&mut self) -> Result<bool, DecodeCause> {
-        self.peek();
-        let rest = &self.text[self.at..];
-        let found = [("true", true), ("false", false)];
-        match found.into_iter().find(|(name, _)| rest.starts_with(name)) {
-            Some((name, value)) => {
-                self.at += name.len();
-                Ok(value)
-            }
-            None => Err(self.wrong("expected true or false")),
-        }
-    }
-
-    /// The digits of a number that is not a text.
-    ///
-    /// # Errors
-    ///
-    /// [`DecodeCause::Malformed`] if there is no number.
-    #[inline]
-    pub fn number(&mut self) -> Result<&'a str, DecodeCause> {
-        self.peek();
-        let rest = &self.text.as_bytes()[self.at..];
-        let is_of_number =
-            |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+' | b'e' | b'E');
-        let len = rest.iter().position(|byte| !is_of_number(byte)).unwrap_or(rest.len());
-        if len == 0 {
-            return Err(self.wrong("expected a number"));
-        }
-        let start = self.at;
-        self.at += len;
-        Ok(&self.text[start..self.at])
-    }
-
-    /// A value whose digits are not a text.
-    ///
-    /// # Errors
-    ///
-    /// [`DecodeCause::Malformed`] if there is no number, or not one of this type.
-    #[inline]
-    pub fn bare<T: FromStr<Err: Display>>(&mut self) -> Result<T, DecodeCause> {
-        let text = self.number()?;
-        text.parse().map_err(|error| self.unfit(text, &error))
-    }
-
-    /// A value that is written as a text.
-    ///
-    /// # Errors
-    ///
-    /// [`DecodeCause::Malformed`] if there is no text, or it is not of the type's form.
-    #[inline]
-    pub fn quoted<T: FromStr<Err: Display>>(&mut self) -> Result<T, DecodeCause> {
-        let text = self.text()?;
-        text.parse().map_err(|error| self.unfit(text, &error))
-    }
-
-    /// A moment that is written as [`parse_utc`] reads it.
-    ///
-    /// # Errors
-    ///
-    /// [`DecodeCause::Malformed`] if there is no text, or it is no such moment.
-    pub fn utc(&mut self) -> Result<Timestamp, DecodeCause> {
-        let text = self.text()?;
-        parse_utc(text).ok_or_else(|| self.unfit(text, &"this is no time in UTC"))
-    }
-
-    /// A price that is written as a text.
-    ///
-    /// # Errors
-    ///
-    /// [`DecodeCause::Malformed`] if it is no price that fits.
-    #[inline]
-    pub fn price(&mut self) -> Result<Price, DecodeCause> {
-        match self.short_price() {
-            Some(price) => Ok(price),
-            None => self.quoted(),
-        }
-    }
-
-    /// A quantity that is written as a text.
-    ///
-    /// # Errors
-    ///
-    /// [`DecodeCause::Malformed`] if it is no quantity that fits.
-    #[inline]
-    pub fn quantity(&mut self) -> Result<Quantity, DecodeCause> {
-        match self.units(8) {
-            Some(units) => Ok(Quantity::from_units(units)),
-            None => self.quoted(),
-        }
-    }
-
-    /// A level's price that is written as a text; `None` if it is beyond the range of [`Price`]: such
-    /// offers stand in real books, and nobody trades at them.
-    ///
-    /// # Errors
-    ///
-    /// [`DecodeCause::Malformed`] if it is no decimal, or too fine.
-    #[inline]
-    pub fn level_price(&mut self) -> Result<Option<Price>, DecodeCause> {
-        if let Some(price) = self.short_price() {
-            return Ok(Some(price));
-        }
-        let text = self.text()?;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.parse() {
-            Ok(price) => Ok(Some(price)),
-            Err(ParseDecimalError::TooLarge { .. }) => Ok(None),
-            Err(error) => Err(self.unfit(text, &error)),
-        }
-    }
-
-    /// An array of levels, each `[price, quantity, ..]` as texts, into one side of a book. A price beyond
-    /// all range is passed over.
-    ///
-    /// # Errors
-    ///
-    /// [`DecodeCause::Malformed`] if it is no such array.
-    pub fn levels(&mut self, side: &mut Levels) -> Result<(), DecodeCause> {
-        self.array(|reader| {
-            if !reader.take(b'[') {
-                return Err(reader.wrong("expected [price, quantity]"));
-            }
-            let price = reader.level_price()?;
-            if !reader.take(b',') {
-                return Err(reader.wrong("expected a quantity"));
-            }
-            let quantity = reader.quantity()?;
-            while reader.take(b',') {
-                reader.skip()?;
-            }
-            if !reader.take(b']') {
-                return Err(reader.wrong("expected `,` or `]`"));
-            }
-            if let Some(price) = price {
-                side.set(Level { price, quantity });
-            }
-            Ok(())
-        })
-    }
-
-    /// Passes a value over, whatever it is.
-    ///
-    /// # Errors
-    ///
-    /// [`DecodeCause::Malformed`] if there is none, or its brackets or quotes do not end.
-    pub fn skip(&mut self) -> Result<(), DecodeCause> {
-        self.peek();
-        let start = self.at;
-        let mut depth = 0u32;
-        loop {
-            let Some(byte) = self.text.as_bytes().get(self.at) else {
-                return Err(self.wrong("expected the end of a value"));
-            };
-            match byte {
-                b'"' => {
-                    self.at += 1;
-                    self.text_end()?;
-                    if depth == 0 {
-                        return Ok(());
-                    }
-                    continue;
-                }
-                b'{' | b'[' => depth += 1,
-                b'}' | b']' if depth > 1 => depth -= 1,
-                b'}' | b']' if depth == 1 => {
-                    self.at += 1;
-                    return Ok(());
-                }
-                b',' | b'}' | b']' if depth == 0 && self.at > start => return Ok(()),
-                b',' | b'}' | b']' if depth == 0 => return Err(self.wrong("expected a value")),
-                _ => {}
-            }
-            self.at += 1;
-        }
-    }
-
-    /// What is wrong, here.
-    pub fn wrong(&self, reason: &str) -> DecodeCause {
-        let reason = match self.text.as_bytes().get(self.at) {
-            Some(_) => reason.to_owned(),
-            None => format!("{reason}, but the frame ends"),
-        };
-        DecodeCause::Malformed { column: self.at + 1, reason }
-    }
-
-    /// The text that was just read is not what it should be.
-    #[cold]
-    fn unfit(&self, text: &str, error: &dyn Display) -> DecodeCause {
-        let column = text.as_ptr().addr() - self.text.as_ptr().addr() + 1;
-        DecodeCause::Malformed { column, reason: format!("{text:?}: {error}") }
-    }
-
-    /// A price of the usual form, as [`units`](Self::units).
-    #[inline]
-    fn short_price(&mut self) -> Option<Price> {
-        let before = self.at;
-        let units = i64::try_from(self.units(9)?).ok();
-        if units.is_none() {
-            self.at = before;
-        }
-        units.map(Price::from_units)
-    }
-
-    /// A decimal of the usual form, written as a text, in units of 10^-`digits`; `None`, and still before
-    /// it, if it is of another: then whoever asks reads it the long way, and says what is wrong with it.
-    #[inline]
-    fn units(&mut self, digits: usize) -> Option<u64> {
-        if self.peek() != Some(b'"') {
-            return None;
-        }
-        let start = self.at + 1;
-        let (mut value, mut point, mut len) = (0u64, None, 0);
-        for byte in &self.text.as_bytes()[start..] {
-            match byte {
-                b'0'..=b'9' => value = value.wrapping_mul(10).wrapping_add(u64::from(byte - b'0')),
-                b'.' if point.is_none() && len > 0 => point = Some(len),
-                b'"' => break,
-                _ => return None,
-            }
-            len += 1;
-        }
-        // Nineteen digits are always fewer than 2^64; a point is one character more.
-        let scale = point.map_or(0, |point| len - point - 1);
-        if len == 0 || len > 19 || scale > digits || (scale == 0 && point.is_some()) {
-            return None;
-        }
-        let units = value.checked_mul(POWERS[digits - scale])?;
-        // The loop may have run out of frame in place of meeting the quote.
-        if self.text.as_bytes().get(start + len) != Some(&b'"') {
-            return None;
-        }
-        self.at = start + len + 1;
-        Some(units)
-    }
-
-    /// The next byte that is no blank.
-    #[inline]
-    fn peek(&mut self) -> Option<u8> {
-        loop {
-            let byte = *self.text.as_bytes().get(self.at)?;
-            if !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
-                return Some(byte);
-            }
-            self.at += 1;
-        }
-    }
-
-    /// Goes behind this byte, if it is next.
-    #[inline]
-    fn take(&mut self, byte: u8) -> bool {
-        let next = self.peek() == Some(byte);
-        self.at += usize::from(next);
-        next
-    }
-
-    /// Goes behind the closing quote of a text whose opening one was taken.
-    #[inline]
-    fn text_end(&mut self) -> Result<(), DecodeCause> {
-        let bytes = self.text.as_bytes();
-        loop {
-            match bytes.get(self.at) {
-                Some(b'"') => {
-                    self.at += 1;
-                    return Ok(());
-                }
-                Some(b'\\') => self.at += 2,
-                Some(0..=0x1f) => return Err(self.wrong("a control character in a text")),
-                Some(_) => self.at += 1,
-                None => {
-                    self.at = bytes.len();
-                    return Err(self.wrong("expected the end of a text"));
-                }
-            }
+            Ok(price) => Ok(Self(Some(price))),
+            Err(ParseDecimalError::TooLarge { .. }) => Ok(Self(None)),
+            Err(error) => Err(error),
         }
     }
 }
 
-const POWERS: [u64; 10] =
-    [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, 1_000_000_000];
-
-/// The text with its escapes resolved, for people to read; one that stands for nothing stays as it is.
-fn unescaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find('\\') {
-        out.push_str(&rest[..at]);
-        let escape = &rest[at..];
-        let code = escape.get(2..6).and_then(|code| u32::from_str_radix(code, 16).ok());
-        let (char, len) = match escape.as_bytes().get(1) {
-            Some(b'n') => ('\n', 2),
-            Some(b't') => ('\t', 2),
-            Some(b'r') => ('\r', 2),
-            Some(b'u') => match code.and_then(char::from_u32) {
-                Some(char) => (char, 6),
-                None => ('\\', 1),
-            },
-            Some(byte @ (b'"' | b'\\' | b'/')) => (char::from(*byte), 2),
-            _ => ('\\', 1),
-        };
-        out.push(char);
-        rest = &escape[len..];
+impl<'de> Deserialize<'de> for LevelPrice {
+    #[inline]
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        decimal(deserializer)
     }
-    out + rest
 }
+
+/// A value that is written as text: a decimal, or a whole number.
+#[derive(Clone, Copy, Debug)]
+pub struct Decimal<T>(pub T);
+
+impl<'de, T: FromStr<Err: fmt::Display>> Deserialize<'de> for Decimal<T> {
+    #[inline]
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        decimal(deserializer).map(Self)
+    }
+}
+
+/// Reads a value that is written as text, for `#[serde(deserialize_with)]`.
+///
+/// # Errors
+///
+/// If it is no text, or not of the value's form.
+#[inline]
+pub fn decimal<'de, D: Deserializer<'de>, T: FromStr<Err: fmt::Display>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    struct Text<T>(PhantomData<T>);
+
+    impl<T: FromStr<Err: fmt::Display>> Visitor<'_> for Text<T> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a decimal as text")
+        }
+
+        #[inline]
+        fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
+            text.parse().map_err(|error| E::custom(format_args!("{text:?}: {error}")))
+        }
+    }
+
+    deserializer.deserialize_str(Text(PhantomData))
+}
+
+/// A value whose digits are not a text, read exactly as they stand.
+#[derive(Clone, Copy, Debug)]
+pub struct Bare<T>(pub T);
+
+impl<'de, T: FromStr<Err: fmt::Display>> Deserialize<'de> for Bare<T> {
+    #[inline]
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        bare(deserializer).map(Self)
+    }
+}
+
+/// Reads a value whose digits are not a text exactly as they stand, for `#[serde(deserialize_with)]`.
+///
+/// # Errors
+///
+/// If its digits are not of the value's form.
+#[inline]
+pub fn bare<'de, D: Deserializer<'de>, T: FromStr<Err: fmt::Display>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    let text = <&RawValue>::deserialize(deserializer)?.get();
+    text.parse().map_err(|error| D::Error::custom(format_args!("{text:?}: {error}")))
+}
+
+/// A moment that is written as [`parse_utc`] reads it.
+#[derive(Clone, Copy, Debug)]
+pub struct Utc(pub Timestamp);
+
+impl<'de> Deserialize<'de> for Utc {
+    #[inline]
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        utc(deserializer).map(Self)
+    }
+}
+
+/// Reads a moment as [`parse_utc`] does, for `#[serde(deserialize_with)]`.
+///
+/// # Errors
+///
+/// If it is no text, or none of that form.
+#[inline]
+pub fn utc<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+    struct Moment;
+
+    impl Visitor<'_> for Moment {
+        type Value = Timestamp;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a time as 2026-08-24T22:34:13.793075885Z")
+        }
+
+        #[inline]
+        fn visit_str<E: Error>(self, text: &str) -> Result<Timestamp, E> {
+            parse_utc(text).ok_or_else(|| E::custom(format_args!("{text:?} is no time in UTC")))
+        }
+    }
+
+    deserializer.deserialize_str(Moment)
+}
+
+/// A text for people, in which characters may be escaped.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Message<'a>(#[serde(borrow)] pub Cow<'a, str>);
 
 /// A book, leased when the first level comes.
 pub struct LazyBook {

@@ -1,7 +1,8 @@
 //! What the adapter of a trading venue needs: decoding in place, book assembly, recordings, and a
 //! synthetic venue.
 //!
-//! An adapter implements [`Decode`]: bytes in, leased events out, nothing in between ([`json`] helps).
+//! An adapter implements [`Decode`]: bytes in, leased events out, nothing in between (the feature `json`
+//! has what helps).
 //! Books are kept next to the venue, and verified before anything travels on: by a [`BookAssembly`]
 //! where updates have first and last ids, by a [`CheckedBook`] where something else tells; a [`TopOracle`] checks the result against an independent stream of
 //! best prices, where a venue has one. What a connection needs beside decoding (subscriptions,
@@ -30,6 +31,7 @@ mod checked;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod decode;
+#[cfg(feature = "json")]
 pub mod json;
 mod local;
 mod market;
