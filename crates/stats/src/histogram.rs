@@ -20,11 +20,10 @@ pub struct Histogram {
 impl Histogram {
     /// An empty histogram.
     pub fn new() -> Self {
-        Self {
-            buckets: (0..BUCKETS).map(|_| AtomicU64::new(0)).collect(),
-            sum: AtomicU64::new(0),
-            max: AtomicU64::new(0),
-        }
+        let buckets: Box<[_]> = (0..BUCKETS).map(|_| AtomicU64::new(0)).collect();
+        // Zeros are had from the system unwritten. Written to, they are there before the first long wait is counted.
+        buckets.iter().for_each(|bucket| bucket.store(0, Relaxed));
+        Self { buckets, sum: AtomicU64::new(0), max: AtomicU64::new(0) }
     }
 
     /// Counts one occurrence of `value`.
