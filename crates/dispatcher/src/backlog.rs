@@ -239,6 +239,9 @@ impl<P: Protocol> Backlog<P> {
     /// Adds an entry to the market data. Answers its position.
     #[inline]
     fn add(&mut self, message: P::Message, about: &About<P::Key>) -> u64 {
+        if self.market.is_cramped() {
+            self.close_up();
+        }
         let skipped = self.untold(about);
         let About { class, stream, ref watch, .. } = *about;
         let newest = self.pushed;

@@ -118,6 +118,13 @@ impl<P: Protocol> Places<P> {
         (self.back - self.front) as usize > Self::most_places(self.entries)
     }
 
+    /// Whether no place is left, and enough of them are empty that it is worth closing them up in place of making more.
+    #[inline]
+    pub(super) fn is_cramped(&self) -> bool {
+        let places = self.places.len();
+        (self.back - self.front) as usize == places && places - self.entries > places / 16
+    }
+
     /// Closes up the empty places, and shows each entry at its new position, in order. Constant cost per message, if it
     /// is done when it is [worth it](Self::is_loose).
     pub(super) fn close_up(&mut self, mut show: impl FnMut(u64, &Entry<P>)) {

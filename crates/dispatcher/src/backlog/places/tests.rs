@@ -97,3 +97,29 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn as_many_as_it_was_made_for_never_take_more_places() {
+    const MADE: usize = 256;
+    let mut places = Places::<Numbers>::new(MADE);
+    let before = places.places.len();
+    let mut waiting: VecDeque<u64> = VecDeque::new();
+    let mut random = 7_u64;
+    for number in 0..200_000 {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        if waiting.len() == MADE {
+            // The first one stays for long, so that empty places pile up behind it.
+            let along =
+                if number % 1_000 == 0 { 0 } else { 1 + (random >> 33) as usize % (MADE - 1) };
+            let position = waiting.remove(along).unwrap();
+            assert!(places.take(position).is_some());
+            places.trim();
+        }
+        if places.is_cramped() {
+            waiting.clear();
+            places.close_up(|position, _| waiting.push_back(position));
+        }
+        waiting.push_back(places.push(|| entry(number)));
+    }
+    assert_eq!((places.len(), places.places.len()), (MADE, before));
+}
