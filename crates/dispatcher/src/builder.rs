@@ -1,6 +1,6 @@
 use std::{
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicBool, AtomicU64},
     },
     thread,
@@ -19,6 +19,7 @@ use crate::{
     left::Left,
     ring::Ring,
     shared::{DeadLetterSink, FaultSink, Shared, Sinks},
+    sync::Mutex,
     topology::Topology,
     worker::ThreadStart,
 };

@@ -8,7 +8,50 @@ use std::{
 };
 
 pub(crate) fn now() -> Instant {
+    #[cfg(meltica_loom)]
+    return modelled::now();
+    #[cfg(not(meltica_loom))]
     Instant::now()
+}
+
+/// The time of a model, which is the same in each of its runs: it passes when the model says so.
+#[cfg(meltica_loom)]
+pub(crate) mod modelled {
+    use std::{
+        cell::Cell,
+        sync::LazyLock,
+        time::{Duration, Instant},
+    };
+
+    static FIRST: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+    // All of a model's threads are one of the system's.
+    thread_local! {
+        static PASSED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+        static LOOKS: Cell<u32> = const { Cell::new(0) };
+    }
+
+    /// For a model that begins: no time has passed, and a wait that is limited may end that often by itself.
+    pub(crate) fn begin(looks: u32) {
+        PASSED.set(Duration::ZERO);
+        LOOKS.set(looks);
+    }
+
+    pub(super) fn now() -> Instant {
+        *FIRST + PASSED.get()
+    }
+
+    /// Lets so much time pass.
+    pub(crate) fn pass(time: Duration) {
+        PASSED.set(PASSED.get() + time);
+    }
+
+    /// Whether a wait that is limited ends by itself.
+    pub(crate) fn is_up() -> bool {
+        let looks = LOOKS.get();
+        LOOKS.set(looks.saturating_sub(1));
+        looks > 0
+    }
 }
 
 /// A moment so far away that nobody waits for it, if the limit is too large to be added.

@@ -10,32 +10,33 @@
 //! Who finds nothing spins, then gives its core away, then sleeps. The publisher wakes one worker, and only if all
 //! sleep; a worker that has much to do wakes another.
 
-use std::{
-    sync::{
-        Arc, Condvar, Mutex,
-        atomic::{
-            AtomicBool, AtomicU64, AtomicUsize,
-            Ordering::{Acquire, Relaxed, Release, SeqCst},
-            fence,
-        },
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use arc_swap::Cache;
 
+use self::{bench::Bench, status::Status};
 use crate::{
     Protocol, WhenIdle, clock,
     lane::{Lane, Visited},
     shared::Shared,
-    sync::{lock, wait, wait_for},
+    sync::{
+        AtomicUsize, Condvar, Mutex, MutexGuard,
+        Ordering::{Relaxed, SeqCst},
+        fence, lock, looks, thread, wait_for,
+    },
     topology::Topology,
     worker::Worker,
 };
 
+mod bench;
+mod own_thread;
 mod spares;
+mod status;
 
-pub(crate) use self::spares::Spares;
+pub(crate) use self::{
+    own_thread::{OwnThread, OwnThreads},
+    spares::Spares,
+};
 
 /// How often the monitor looks while there is something to do, and so about how long a handler may keep its worker.
 const LOOK: Duration = Duration::from_millis(1);
@@ -48,162 +49,79 @@ const LONG: Duration = Duration::from_micros(50);
 /// How many slow visits in a row give a lane a thread of its own.
 const SLOW_IN_A_ROW: u32 = 2;
 /// How many quick visits in a row give a lane back to the workers for all.
-const QUICK: u32 = 4_096;
+const QUICK: u32 = if cfg!(meltica_loom) { 1 } else { 4_096 };
 /// How often who finds nothing looks again at once, and how often after giving its core away.
-const SPINS: u32 = 128;
-const YIELDS: u32 = 64;
+const SPINS: u32 = looks(128);
+const YIELDS: u32 = looks(64);
 
-/// How workers sleep and are woken.
+/// What all who serve lanes have in common, whatever the messages are.
 pub(crate) struct Crew {
     /// How many workers for all there should be.
     pub(crate) size: usize,
-    /// How many of them are awake, or about to be.
-    awake: AtomicUsize,
-    bench: Mutex<Bench>,
-    wake: Condvar,
-    /// Told when it is all over.
-    monitor: Condvar,
-    is_over: AtomicBool,
-    /// Nothing more will come: who finds nothing ends.
-    is_draining: AtomicBool,
+    bench: Bench,
     names: AtomicUsize,
     pub(crate) own: OwnThreads,
+    is_over: Mutex<bool>,
+    /// Told when it is all over.
+    monitor: Condvar,
 }
-
-/// The lanes that have a thread of their own. On lines of its own: the publisher looks at it with every flush.
-#[derive(Default)]
-#[repr(align(128))]
-pub(crate) struct OwnThreads {
-    /// How many of these threads sleep, or are about to.
-    asleep: AtomicUsize,
-    changes: AtomicU64,
-}
-
-impl OwnThreads {
-    /// Whether any of them sleeps.
-    #[inline]
-    pub(crate) fn are_asleep(&self) -> bool {
-        self.asleep.load(Acquire) > 0
-    }
-
-    /// How many times a lane got or gave up a thread of its own.
-    pub(crate) fn changes(&self) -> u64 {
-        self.changes.load(Acquire)
-    }
-
-    /// A lane has got or given up a thread of its own.
-    pub(crate) fn changed(&self) {
-        self.changes.fetch_add(1, Release);
-    }
-
-    pub(crate) fn fall_asleep(&self) {
-        // Release: who sees it sees that the lane has a thread of its own.
-        self.asleep.fetch_add(1, Release);
-    }
-
-    pub(crate) fn awake(&self) {
-        self.asleep.fetch_sub(1, Release);
-    }
-}
-
-#[derive(Default)]
-struct Bench {
-    sleeping: usize,
-    /// How many of the sleepers are to wake.
-    called: usize,
-}
-
-/// What a worker and the monitor tell one another.
-#[derive(Default)]
-pub(crate) struct Status {
-    /// Odd during a visit, even between; the next number each time. With `WRITTEN_OFF`, once somebody is in its place.
-    visit: AtomicU64,
-}
-
-const WRITTEN_OFF: u64 = 1 << 63;
 
 impl Crew {
     pub(crate) fn new(size: usize) -> Self {
         Self {
             size,
-            awake: AtomicUsize::new(0),
-            bench: Mutex::default(),
-            wake: Condvar::new(),
-            monitor: Condvar::new(),
-            is_over: AtomicBool::new(false),
-            is_draining: AtomicBool::new(false),
+            bench: Bench::new(),
             names: AtomicUsize::new(0),
-            own: OwnThreads::default(),
+            own: OwnThreads::new(),
+            is_over: Mutex::new(false),
+            monitor: Condvar::new(),
         }
     }
 
     /// Sees to it that somebody is awake, once something is published and a fence has followed.
     #[inline]
     pub(crate) fn wake_if_all_sleep(&self) {
-        if self.all_sleep() {
-            self.call(1);
+        if self.bench.all_sleep() {
+            self.bench.call(1);
         }
     }
 
     #[inline]
     pub(crate) fn all_sleep(&self) -> bool {
-        self.awake.load(Relaxed) == 0
+        self.bench.all_sleep()
     }
 
     /// Everybody is to look again.
     pub(crate) fn wake_all(&self) {
-        self.call(usize::MAX);
+        self.bench.call(usize::MAX);
     }
 
-    /// Wakes up to so many.
-    #[cold]
-    fn call(&self, most: usize) {
-        let mut bench = lock(&self.bench);
-        let called = bench.sleeping.min(most);
-        if called == 0 {
-            return;
-        }
-        bench.sleeping -= called;
-        bench.called += called;
-        // In their name, so that nobody else is woken for the same.
-        self.awake.fetch_add(called, Relaxed);
-        drop(bench);
-        for _ in 0..called {
-            self.wake.notify_one();
-        }
-    }
-
-    /// Sleeps until called, unless there is something to do after all.
-    fn sleep(&self, is_idle: impl Fn() -> bool) {
-        let mut bench = lock(&self.bench);
-        bench.sleeping += 1;
-        self.awake.fetch_sub(1, Relaxed);
-        // The publisher stores what it has published, and then looks whether anybody is awake; here it is the other way
-        // round. With a fence between each two, one of both sees the other's.
+    /// A lane is the workers' again: what came meanwhile may have been left to its own thread.
+    pub(crate) fn give_back(&self, own: &OwnThread) {
+        own.give_up(Some(&self.own));
         fence(SeqCst);
-        if !is_idle() {
-            bench.sleeping -= 1;
-            self.awake.fetch_add(1, Relaxed);
-            return;
-        }
-        while bench.called == 0 {
-            bench = wait(&self.wake, bench);
-        }
-        bench.called -= 1;
+        self.wake_if_all_sleep();
     }
 
     /// Nothing more will come: the workers end when they have run through what there is.
     pub(crate) fn drain(&self) {
-        self.is_draining.store(true, Release);
-        fence(SeqCst);
-        self.wake_all();
+        self.bench.drain();
+    }
+
+    /// For the monitor: waits for so long, unless it is all over.
+    fn wait<'a>(&'a self, is_over: MutexGuard<'a, bool>, limit: Duration) -> MutexGuard<'a, bool> {
+        #[cfg(meltica_loom)]
+        if clock::modelled::is_up() {
+            drop(is_over);
+            thread::yield_now();
+            return lock(&self.is_over);
+        }
+        wait_for(&self.monitor, is_over, limit)
     }
 
     /// There will be no more workers.
     pub(crate) fn end(&self) {
-        let bench = lock(&self.bench);
-        self.is_over.store(true, Relaxed);
-        drop(bench);
+        *lock(&self.is_over) = true;
         self.monitor.notify_all();
     }
 }
@@ -243,12 +161,12 @@ fn hire<P: Protocol>(
     shared: &Arc<Shared<P>>,
     workers: &mut Vec<Worker>,
 ) -> std::io::Result<Arc<Status>> {
-    let status = Arc::<Status>::default();
-    crew.awake.fetch_add(1, Relaxed);
+    let status = Arc::new(Status::new());
+    crew.bench.join();
     match employ(crew, shared, workers, Work::All(Arc::clone(&status))) {
         Ok(()) => Ok(status),
         Err(error) => {
-            crew.awake.fetch_sub(1, Relaxed);
+            crew.bench.leave();
             Err(error)
         }
     }
@@ -292,22 +210,22 @@ fn watch<P: Protocol>(
     mut watched: Vec<Arc<Status>>,
     shared: impl Fn() -> Option<Arc<Shared<P>>>,
 ) {
-    let mut last = vec![0; watched.len()];
+    let mut last = vec![None; watched.len()];
     let mut quiet = 0;
-    let mut bench = lock(&crew.bench);
-    while !crew.is_over.load(Relaxed) {
-        bench = wait_for(&crew.monitor, bench, if quiet < QUIET { LOOK } else { GLANCE });
-        quiet = if crew.awake.load(Relaxed) > 0 { 0 } else { quiet.saturating_add(1) };
+    let mut is_over = lock(&crew.is_over);
+    while !*is_over {
+        is_over = crew.wait(is_over, if quiet < QUIET { LOOK } else { GLANCE });
+        quiet = if crew.all_sleep() { u32::saturating_add(quiet, 1) } else { 0 };
         for (status, last) in watched.iter_mut().zip(&mut last) {
-            let visit = status.visit.load(Relaxed);
-            if visit % 2 == 0 || std::mem::replace(last, visit) != visit {
+            let visit = status.visit();
+            if visit.is_none() || std::mem::replace(last, visit) != visit {
                 continue;
             }
-            drop(bench);
-            if let Some(shared) = shared() {
+            drop(is_over);
+            if let (Some(shared), Some(visit)) = (shared(), visit) {
                 replace(crew, &shared, status, visit);
             }
-            bench = lock(&crew.bench);
+            is_over = lock(&crew.is_over);
         }
     }
 }
@@ -319,19 +237,18 @@ fn replace<P: Protocol>(
     status: &mut Arc<Status>,
     visit: u64,
 ) {
-    let swap = |from, to| status.visit.compare_exchange(from, to, SeqCst, SeqCst).is_ok();
-    if !swap(visit, visit | WRITTEN_OFF) {
+    if !status.write_off(visit) {
         return;
     }
     match hire(crew, shared, &mut lock(&shared.workers)) {
         Ok(instead) => {
-            crew.awake.fetch_sub(1, Relaxed);
+            crew.bench.leave();
             *status = instead;
         }
         Err(error) => {
             tracing::error!(%error, "no thread in place of a worker that is kept");
             // Unless it is back, and serves that lane alone from now on.
-            swap(visit | WRITTEN_OFF, visit);
+            status.take_back(visit);
         }
     }
 }
@@ -339,11 +256,11 @@ fn replace<P: Protocol>(
 /// Goes from lane to lane until all is over.
 fn serve<P: Protocol>(crew: &Crew, shared: &Arc<Shared<P>>, status: &Status, name: &Arc<str>) {
     let mut topology = Cache::new(Arc::clone(&shared.topology));
-    let (mut idle, mut first, mut visit) = (0_u32, 0, 0);
+    let (mut idle, mut first, mut visits) = (0_u32, 0, 0);
     loop {
         let lanes = Arc::clone(&topology.load().lanes);
         // Before it looks: what was published before that is seen.
-        let is_last = crew.is_draining.load(Acquire);
+        let is_last = crew.bench.is_draining();
         let mut ran = false;
         let mut at = clock::now();
         let begun = at;
@@ -353,17 +270,17 @@ fn serve<P: Protocol>(crew: &Crew, shared: &Arc<Shared<P>>, status: &Status, nam
             if lane.has_own_thread() || lane.is_running() || lane.is_idle() {
                 continue;
             }
-            visit += 2;
-            status.visit.store(visit - 1, Relaxed);
+            status.begin(visits);
             let visited = lane.visit(name, &shared.cancel);
             ran |= visited == Visited::Ran;
-            if status.visit.swap(visit, SeqCst) & WRITTEN_OFF != 0 {
+            if status.end(visits) {
                 // Somebody else is in its place.
                 if lane.take_own_thread() {
                     serve_one(shared, lane, name);
                 }
                 return;
             }
+            visits += 1;
             let now = clock::now();
             if lane.learn(now - at) >= SLOW_IN_A_ROW {
                 give_own_thread(shared, lane);
@@ -373,12 +290,12 @@ fn serve<P: Protocol>(crew: &Crew, shared: &Arc<Shared<P>>, status: &Status, nam
         if ran {
             idle = 0;
             if at - begun > LONG && lanes.iter().any(|routed| has_work(&routed.lane)) {
-                crew.call(1);
+                crew.bench.call(1);
             }
             continue;
         }
         if is_last || shared.cancel.is_cancelled() {
-            crew.awake.fetch_sub(1, Relaxed);
+            crew.bench.leave();
             return;
         }
         idle = idle.wrapping_add(1);
@@ -387,11 +304,11 @@ fn serve<P: Protocol>(crew: &Crew, shared: &Arc<Shared<P>>, status: &Status, nam
         } else if idle < SPINS {
             std::hint::spin_loop();
         } else if idle < SPINS + YIELDS {
-            std::thread::yield_now();
+            thread::yield_now();
         } else {
             idle = 0;
             drop(lanes);
-            crew.sleep(|| !needs_somebody(shared, crew));
+            crew.bench.sleep(|| !needs_somebody(shared, crew));
         }
     }
 }
@@ -401,7 +318,7 @@ fn has_work<P: Protocol>(lane: &Lane<P>) -> bool {
 }
 
 fn needs_somebody<P: Protocol>(shared: &Shared<P>, crew: &Crew) -> bool {
-    crew.is_draining.load(Relaxed)
+    crew.bench.is_draining()
         || shared.cancel.is_cancelled()
         || shared.topology.load().lanes.iter().any(|routed| has_work(&routed.lane))
 }
@@ -448,10 +365,8 @@ fn serve_one<P: Protocol>(shared: &Arc<Shared<P>>, lane: &Arc<Lane<P>>, name: &A
             Some(_) => quick = 0,
         }
     }
-    lane.give_up_own_thread();
-    // What came meanwhile may have been left to this thread.
-    fence(SeqCst);
-    if let Some(crew) = &shared.crew {
-        crew.wake_if_all_sleep();
-    }
+    lane.end_own_thread();
 }
+
+#[cfg(all(test, meltica_loom))]
+mod models;

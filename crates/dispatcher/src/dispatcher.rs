@@ -6,7 +6,6 @@ use std::{
 };
 
 use arc_swap::{ArcSwap, Cache};
-use crossbeam_channel::RecvTimeoutError;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::{
@@ -520,7 +519,7 @@ impl<P: Protocol> Dispatcher<P> {
             if workers.is_empty() {
                 return;
             }
-            unfinished.extend(workers.into_iter().filter_map(|w| join_until(w, deadline).err()));
+            unfinished.extend(workers.into_iter().filter_map(|w| w.join_until(deadline).err()));
         }
     }
 
@@ -553,7 +552,7 @@ impl<P: Protocol> Dispatcher<P> {
         // Once it has ended it hires nobody any more.
         let monitor = lock(&self.shared.monitor).take();
         let soon = clock::after(GRACE);
-        unfinished.extend(monitor.and_then(|monitor| join_until(monitor, soon).err()));
+        unfinished.extend(monitor.and_then(|monitor| monitor.join_until(soon).err()));
         self.join_workers(deadline, &mut unfinished);
         // So that all that waits can be handed back.
         self.lanes.leave_all();
@@ -565,7 +564,7 @@ impl<P: Protocol> Dispatcher<P> {
         let grace = clock::after(GRACE);
         let stuck: Vec<_> = unfinished
             .into_iter()
-            .filter_map(|worker| Some(join_until(worker, grace).err()?.name))
+            .filter_map(|worker| Some(worker.join_until(grace).err()?.name))
             .collect();
         let lanes = self.topology.lanes.iter().map(|routed| &routed.lane);
         let kept_by = lanes.filter(|lane| !stuck.is_empty() && lane.is_running());
@@ -597,21 +596,6 @@ fn add_pending<P: Protocol>(report: &mut Report<P::Fault>, lanes: &[Arc<Lane<P>>
                 outcome: Outcome::Pending,
                 took: Duration::ZERO,
             });
-        }
-    }
-}
-
-/// Joins a thread whose work ends before the deadline; else it is handed back.
-fn join_until(worker: Worker, deadline: Instant) -> Result<(), Worker> {
-    if worker.thread.thread().id() == std::thread::current().id() {
-        // Dropped inside one of its own handlers: that thread ends by itself.
-        return Ok(());
-    }
-    match worker.ended.recv_deadline(deadline) {
-        Err(RecvTimeoutError::Timeout) => Err(worker),
-        Ok(()) | Err(RecvTimeoutError::Disconnected) => {
-            worker.join();
-            Ok(())
         }
     }
 }

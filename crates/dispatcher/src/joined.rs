@@ -1,12 +1,8 @@
-use std::{
-    num::NonZeroU32,
-    sync::{Condvar, Mutex},
-    time::Instant,
-};
+use std::{num::NonZeroU32, time::Instant};
 
 use crate::{
     LaneReport, clock,
-    sync::{lock, wait, wait_for},
+    sync::{Condvar, Mutex, lock, wait, wait_for},
 };
 
 /// Where the consumers of a joined dispatch report, and the publisher waits. There is one publisher,

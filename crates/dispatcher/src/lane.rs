@@ -1,9 +1,6 @@
 use std::{
     fmt,
-    sync::{
-        Arc, Condvar, Mutex, MutexGuard,
-        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed},
-    },
+    sync::{Arc, atomic},
 };
 
 use rustc_hash::FxHashSet;
@@ -21,13 +18,13 @@ pub(crate) use self::{
 use crate::{
     Class, DeathCause, LaneStats, LaneTimings, Outcome, Protocol, WhenIdle,
     backlog::{About, Backlog, Pushed},
-    crew::Crew,
+    crew::{Crew, OwnThread},
     handler::{Handler, Packet, Runner},
     holes::Holes,
     ring::{Post, Reader, Ring},
     shared::{Shared, Sinks},
     stats::LaneCounts,
-    sync::lock,
+    sync::{AtomicBool, AtomicUsize, Condvar, Mutex, MutexGuard, Ordering::Relaxed, lock},
     timings::LaneTimes,
     watch::Watch,
 };
@@ -58,9 +55,9 @@ pub(crate) struct Lane<P: Protocol> {
     runs: AtomicBool,
     pub(crate) keeps_thread: bool,
     /// How many visits in a row were slow.
-    slow: AtomicU32,
+    slow: atomic::AtomicU32,
     /// How many messages are claimed at a time: more while its handler is quick.
-    most: AtomicUsize,
+    most: atomic::AtomicUsize,
     crew: Option<Arc<Crew>>,
     when_idle: WhenIdle,
     /// How many critical messages are too many to wait beside the ring.
@@ -73,7 +70,7 @@ pub(crate) struct Lane<P: Protocol> {
     /// and while the publisher keeps it to run the lane inline.
     pub(crate) runner: Mutex<Option<Runner<P>>>,
     /// It asked for the current state and has not had it.
-    wants_state: AtomicBool,
+    wants_state: atomic::AtomicBool,
     /// Where the current state is kept: streams with a part missing.
     pub(crate) holes: Option<Holes<P::Key>>,
     pub(crate) sinks: Arc<Sinks<P>>,
@@ -89,15 +86,6 @@ pub(crate) struct How {
     pub(crate) wants_state: bool,
     pub(crate) keeps_thread: bool,
     pub(crate) is_inline: bool,
-}
-
-/// On a line of its own: every worker looks at it in passing, and hardly anybody writes to it.
-#[repr(align(128))]
-struct OwnThread {
-    /// It sleeps, or is about to.
-    asleep: AtomicBool,
-    /// The lane has a thread of its own, for as long as it is slow, or for good.
-    is_there: AtomicBool,
 }
 
 /// What waits for a lane: what is left of a claim comes first, then the backlog, then what is in the ring. What is in
@@ -177,18 +165,18 @@ impl<P: Protocol> Lane<P> {
             depth: AtomicUsize::new(0),
             post,
             wake: Condvar::new(),
-            own: OwnThread { asleep: AtomicBool::new(false), is_there: AtomicBool::new(false) },
+            own: OwnThread::new(),
             runs: AtomicBool::new(false),
             keeps_thread: how.keeps_thread,
-            slow: AtomicU32::new(0),
-            most: AtomicUsize::new(1),
+            slow: atomic::AtomicU32::new(0),
+            most: atomic::AtomicUsize::new(1),
             crew: shared.crew.clone(),
             when_idle: shared.when_idle,
             critical_alarm: shared.critical_alarm,
             inline: AtomicBool::new(how.is_inline),
             to_rest: AtomicBool::new(false),
             runner: Mutex::new(Some(Runner::new(handler))),
-            wants_state: AtomicBool::new(how.wants_state),
+            wants_state: atomic::AtomicBool::new(how.wants_state),
             holes: shared.keeps_state.then(Holes::new),
             sinks: Arc::clone(&shared.sinks),
             counts: LaneCounts::default(),

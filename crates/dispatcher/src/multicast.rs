@@ -6,13 +6,7 @@
 //! that is paused leaves the ring, as does one that is far behind where lanes are stepped: what is published from then on
 //! joins what waits, until it enters again. Without a ring every lane has left it.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{Ordering::SeqCst, fence},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     Cancel, Class, DeathCause, Protocol,
@@ -24,6 +18,7 @@ use crate::{
     lane::{GivenWay, Inline, Lane},
     ring::{Address, Place, Taken, Writer},
     shared::{Shared, Sinks},
+    sync::{Ordering::SeqCst, fence},
     topology::Topology,
 };
 
@@ -302,7 +297,7 @@ impl<P: Protocol> Multicast<P> {
             return;
         }
         let Some(crew) = &self.crew else { return };
-        // See `Crew::sleep` and `Lane::next_asleep`.
+        // See `Bench::sleep` and `OwnThread::sleep`.
         fence(SeqCst);
         crew.wake_if_all_sleep();
         if crew.own.are_asleep() {

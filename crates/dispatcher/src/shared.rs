@@ -1,6 +1,6 @@
 use std::{
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicBool, AtomicU64},
     },
     time::Duration,
@@ -20,6 +20,7 @@ use crate::{
     left::Left,
     ring::Ring,
     stats::PublisherCounts,
+    sync::Mutex,
     topology::Topology,
     worker::{ThreadStart, Worker},
 };

@@ -1,14 +1,16 @@
 //! Threads with names, which can be waited for.
 
-use std::{
-    cell::Cell,
-    sync::Arc,
-    thread::{self, JoinHandle},
+use std::{cell::Cell, sync::Arc, time::Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, TryRecvError, bounded};
+
+use crate::{
+    Protocol,
+    contain::contain,
+    lane::Lane,
+    shared::Shared,
+    sync::thread::{self, JoinHandle},
 };
-
-use crossbeam_channel::{Receiver, TryRecvError, bounded};
-
-use crate::{Protocol, contain::contain, lane::Lane, shared::Shared};
 
 /// What a thread calls first, with its name.
 pub(crate) type ThreadStart = Arc<dyn Fn(&str) + Send + Sync>;
@@ -16,9 +18,9 @@ pub(crate) type ThreadStart = Arc<dyn Fn(&str) + Send + Sync>;
 /// A thread, as its owner holds it.
 pub(crate) struct Worker {
     pub(crate) name: Arc<str>,
-    pub(crate) thread: JoinHandle<()>,
+    thread: JoinHandle<()>,
     /// Disconnected when the thread's work is over, however it ends.
-    pub(crate) ended: Receiver<()>,
+    ended: Receiver<()>,
 }
 
 impl Worker {
@@ -67,6 +69,22 @@ impl Worker {
     /// Whether the thread's work is over.
     fn is_over(&self) -> bool {
         matches!(self.ended.try_recv(), Err(TryRecvError::Disconnected))
+    }
+
+    /// Joins a thread, if its work is over in time. Gives it back if not.
+    pub(crate) fn join_until(self, deadline: Instant) -> Result<(), Self> {
+        if self.thread.thread().id() == thread::current().id() {
+            // Dropped inside one of its own handlers: that thread ends by itself.
+            return Ok(());
+        }
+        // In loom there is no deadline, nor anything that a channel of this world could wait for.
+        let is_late = !cfg!(meltica_loom)
+            && self.ended.recv_deadline(deadline) == Err(RecvTimeoutError::Timeout);
+        if is_late {
+            return Err(self);
+        }
+        self.join();
+        Ok(())
     }
 
     /// Joins a thread whose work is over.

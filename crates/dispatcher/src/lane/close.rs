@@ -1,11 +1,13 @@
 //! How a lane ends, and what becomes of what waits in it.
 
-use std::sync::atomic::Ordering::Relaxed;
-
 use super::{Claimed, Lane, Queue, State};
 use crate::{
-    Class, DeathCause, Outcome, Protocol, backlog::Entry, contain::contain, handler::Packet,
-    sync::lock, watch::Watch,
+    Class, DeathCause, Outcome, Protocol,
+    backlog::Entry,
+    contain::contain,
+    handler::Packet,
+    sync::{Ordering::Relaxed, lock},
+    watch::Watch,
 };
 
 impl<P: Protocol> Lane<P> {

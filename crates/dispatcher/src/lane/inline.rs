@@ -4,17 +4,14 @@
 //! then: each message is delivered before the next is published. It lets go of a lane that is paused, closed, or to
 //! be inline no more; what comes for that one waits beside the ring, as for any lane that is not in it.
 
-use std::{
-    sync::{Arc, atomic::Ordering::Relaxed},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use super::{Lane, State};
 use crate::{
     Cancel, Protocol,
     handler::{Packet, Runner},
     ring::MOST_CLAIMED,
-    sync::lock,
+    sync::{Ordering::Relaxed, lock},
 };
 
 /// How many slow calls in a row move a lane to the workers, of those that are measured.

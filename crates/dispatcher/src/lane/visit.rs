@@ -1,16 +1,6 @@
 //! How a lane is run: what waits is taken under its lock, and delivered outside of it.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{
-            Ordering::{Relaxed, SeqCst},
-            fence,
-        },
-    },
-    thread,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use super::{Lane, Queue, State, close::Gone};
 use crate::{
@@ -20,7 +10,7 @@ use crate::{
     crew::OwnThreads,
     handler::Packet,
     ring::{Claim, MOST_CLAIMED, Reader},
-    sync::{lock, wait},
+    sync::{Ordering::Relaxed, lock, looks, thread},
 };
 
 /// What a worker may do next.
@@ -46,9 +36,9 @@ const SLOW: Duration = Duration::from_micros(200);
 const MOST_ENTRIES: usize = 256;
 /// How often a lane's own thread gives its core away before it goes to sleep. Waking it costs the publisher some 16 µs,
 /// so a short pause between messages should not send it there.
-const YIELDS: u32 = 32;
+const YIELDS: u32 = looks(32);
 /// How often it looks without the lock, where it does not sleep.
-const LOOKS: u32 = 256;
+const LOOKS: u32 = looks(256);
 
 /// What whoever runs a lane was given.
 pub(crate) enum Job<P: Protocol> {
@@ -86,17 +76,10 @@ impl<P: Protocol> Lane<P> {
         loop {
             match self.take(&mut queue, most, cancelled()) {
                 Next::Idle => {
-                    self.own.asleep.store(true, Relaxed);
-                    self.own_threads().inspect(|own| own.fall_asleep());
-                    // The publisher stores what it has published, and then looks whether anybody sleeps; here it is
-                    // the other way round. With a fence between each two, one of both sees the other's.
-                    fence(SeqCst);
-                    let has_unread = self.post.as_ref().is_some_and(|post| post.has_unread());
-                    if queue.paused || queue.running || !has_unread {
-                        queue = wait(&self.wake, queue);
-                    }
-                    self.own_threads().inspect(|own| own.awake());
-                    self.own.asleep.store(false, Relaxed);
+                    queue = self.own.sleep(self.own_threads(), &self.wake, queue, |queue| {
+                        let has_unread = self.post.as_ref().is_some_and(|post| post.has_unread());
+                        has_unread && !queue.paused && !queue.running
+                    });
                 }
                 next => return next,
             }
@@ -125,11 +108,7 @@ impl<P: Protocol> Lane<P> {
 
     /// Wakes who sleeps over this lane, once something is published to it and a fence has followed.
     pub(crate) fn wake_if_asleep(&self) {
-        if self.own.asleep.load(Relaxed) {
-            // Under the lock, lest who is about to sleep does not yet.
-            drop(lock(&self.queue));
-            self.wake.notify_one();
-        }
+        self.own.wake_if_asleep(&self.queue, &self.wake);
     }
 
     /// Runs what is there, for a bit. What waits beside the ring is run message by message, unless the handler is slow.
@@ -180,24 +159,28 @@ impl<P: Protocol> Lane<P> {
     }
 
     pub(crate) fn has_own_thread(&self) -> bool {
-        self.own.is_there.load(Relaxed)
+        self.own.is_there()
     }
 
     /// It is to have a thread of its own; false if it has one.
     pub(crate) fn take_own_thread(&self) -> bool {
-        let is_new = !self.own.is_there.swap(true, Relaxed);
-        self.own_threads().inspect(|own| own.changed());
-        is_new
+        self.own.take(self.own_threads())
     }
 
     fn own_threads(&self) -> Option<&OwnThreads> {
         self.crew.as_ref().map(|crew| &crew.own)
     }
 
-    /// Others may serve it again.
+    /// The workers are to serve it again, and with what waits.
+    pub(crate) fn end_own_thread(&self) {
+        if let Some(crew) = &self.crew {
+            crew.give_back(&self.own);
+        }
+    }
+
+    /// It has no thread of its own after all.
     pub(crate) fn give_up_own_thread(&self) {
-        self.own.is_there.store(false, Relaxed);
-        self.own_threads().inspect(|own| own.changed());
+        self.own.give_up(self.own_threads());
     }
 
     /// Whether somebody runs it: a hint.
