@@ -96,11 +96,13 @@ impl Crew {
         self.bench.call(usize::MAX);
     }
 
-    /// A lane is the workers' again: what came meanwhile may have been left to its own thread.
-    pub(crate) fn give_back(&self, own: &OwnThread) {
+    /// A lane is the workers' again: what came meanwhile may have been left to its own thread. When all is over they may
+    /// have ended before that, having no business there: then it is its own thread's again, which the answer says.
+    pub(crate) fn give_back(&self, own: &OwnThread) -> bool {
         own.give_up(Some(&self.own));
         fence(SeqCst);
         self.wake_if_all_sleep();
+        self.bench.is_draining() && own.take(Some(&self.own))
     }
 
     /// Nothing more will come: the workers end when they have run through what there is.
@@ -260,7 +262,7 @@ fn serve<P: Protocol>(crew: &Crew, shared: &Arc<Shared<P>>, status: &Status, nam
     loop {
         let lanes = Arc::clone(&topology.load().lanes);
         // Before it looks: what was published before that is seen.
-        let is_last = crew.bench.is_draining();
+        let is_last = crew.bench.is_last_round();
         let mut ran = false;
         let mut at = clock::now();
         let begun = at;
@@ -357,15 +359,19 @@ pub(crate) fn limit<P: Protocol>(shared: &Shared<P>, topology: &Topology<P>) {
 
 /// Serves one lane until it has been quick for long, or it is over.
 fn serve_one<P: Protocol>(shared: &Arc<Shared<P>>, lane: &Arc<Lane<P>>, name: &Arc<str>) {
-    let mut quick = 0;
-    while quick < QUICK {
-        match lane.visit_asleep(name, &shared.cancel) {
-            None => return,
-            Some(0) if !lane.keeps_thread => quick += 1,
-            Some(_) => quick = 0,
+    loop {
+        let mut quick = 0;
+        while quick < QUICK {
+            match lane.visit_asleep(name, &shared.cancel) {
+                None => return,
+                Some(0) if !lane.keeps_thread => quick += 1,
+                Some(_) => quick = 0,
+            }
+        }
+        if !lane.end_own_thread() {
+            return;
         }
     }
-    lane.end_own_thread();
 }
 
 #[cfg(all(test, meltica_loom))]

@@ -94,6 +94,16 @@ impl Bench {
         self.call(usize::MAX);
     }
 
+    /// For a worker that is about to look at the lanes: whether it is to end if it finds nothing there.
+    pub(super) fn is_last_round(&self) -> bool {
+        let is_last = self.is_draining();
+        if is_last {
+            // Who gives a lane back looks at this then, after a fence. One of both sees the other's.
+            fence(SeqCst);
+        }
+        is_last
+    }
+
     pub(super) fn is_draining(&self) -> bool {
         self.is_draining.load(Acquire)
     }

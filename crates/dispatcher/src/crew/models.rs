@@ -328,7 +328,7 @@ impl Work {
         thread::spawn(move || {
             let bench = &work.crew.bench;
             loop {
-                let is_last = bench.is_draining();
+                let is_last = bench.is_last_round();
                 if work.waits() {
                     work.served.fetch_add(1, Relaxed);
                     work.seen.see(1);
@@ -358,13 +358,37 @@ fn what_comes_while_a_lane_is_given_back_is_served() {
         let worker = Work::start(&work);
         let own = {
             let work = Arc::clone(&work);
-            thread::spawn(move || work.crew.give_back(&work.own))
+            thread::spawn(move || {
+                work.crew.give_back(&work.own);
+            })
         };
         work.publish();
         own.join().unwrap();
         work.seen.wait_for(&[1]);
         work.crew.drain();
         worker.join().unwrap();
+    });
+}
+
+/// Would notice workers that end before a lane is given back, and a thread that leaves it to them all the same.
+#[test]
+fn what_waits_is_delivered_by_who_gives_a_lane_back_when_all_is_over() {
+    model(|| {
+        let work = Work::new();
+        work.own.take(None);
+        let worker = Work::start(&work);
+        let own = {
+            let work = Arc::clone(&work);
+            thread::spawn(move || {
+                if work.crew.give_back(&work.own) && work.published.load(Relaxed) > 0 {
+                    work.served.fetch_add(1, Relaxed);
+                }
+            })
+        };
+        work.publish();
+        work.crew.drain();
+        [worker, own].into_iter().for_each(|thread| thread.join().unwrap());
+        assert!(work.served.load(Relaxed) > 0);
     });
 }
 

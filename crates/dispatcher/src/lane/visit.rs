@@ -171,11 +171,10 @@ impl<P: Protocol> Lane<P> {
         self.crew.as_ref().map(|crew| &crew.own)
     }
 
-    /// The workers are to serve it again, and with what waits.
-    pub(crate) fn end_own_thread(&self) {
-        if let Some(crew) = &self.crew {
-            crew.give_back(&self.own);
-        }
+    /// For its own thread: the workers are to serve it again, and with what waits. Answers whether it has to go on itself,
+    /// since they may have ended.
+    pub(crate) fn end_own_thread(&self) -> bool {
+        self.crew.as_ref().is_some_and(|crew| crew.give_back(&self.own))
     }
 
     /// It has no thread of its own after all.
