@@ -686,9 +686,15 @@ impl<T> Writer<T> {
         }
     }
 
-    /// Gets to know a lane. It is not in the ring yet.
+    /// Gets to know a lane. It is not in the ring yet. Room is made for what it may pin, so that none is needed when it
+    /// does.
     pub(crate) fn meet(&mut self, reader: &Reader<T>) -> Place {
         assert!(Arc::ptr_eq(&self.ring, &reader.ring), "a lane of this ring");
+        self.pins.reserve(self.tracks.len() + 1);
+        self.unpinned.reserve(self.tracks.len() + 1);
+        if self.unpinned.len() + self.pins.len() <= self.tracks.len() {
+            self.unpinned.push(Vec::with_capacity(MOST_CLAIMED));
+        }
         let post = Arc::clone(&reader.post);
         let teller = self.tellers.iter().position(|teller| teller.is_of(post.bank()));
         let teller = teller.unwrap_or_else(|| {
