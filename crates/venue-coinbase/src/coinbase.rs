@@ -7,11 +7,11 @@ use meltica_event::{
 use meltica_venue::{
     AssemblyStats, BookStatus, CheckedBook, Decode, DecodeCause, DecodeError, Decoded, Ingest,
     Lease, Rhythm, Session, Unsupported, VenuePools, VenueStats, Wish,
-    json::{FrameText, LazyBook, missing, unknown_value},
+    json::{Data, FrameText, LazyBook, missing, unknown_value},
 };
 use serde::de::DeserializeSeed;
 
-use crate::json::{self, Data, Desk, Envelope, EventsInto, Gathered, PartOfBook, Told};
+use crate::json::{self, Desk, Envelope, EventsInto, Gathered, PartOfBook, Told};
 
 /// The levels a side for which a book has room from the start; a whole book has some ten thousand.
 const ROOM: usize = 20_000;

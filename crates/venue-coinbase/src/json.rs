@@ -4,8 +4,8 @@ use meltica_event::{Book, Event, Level, Price, Quantity, Side, Timestamp};
 use meltica_venue::{
     DecodeCause, Lease,
     json::{
-        Array, Elements, Fields, FrameText, LazyBook, LevelPrice, Message, Object, Utc, decimal,
-        missing, skip, unknown_value, utc,
+        Array, Data, Elements, Fields, FrameText, LazyBook, LevelPrice, Message, Object, Utc,
+        decimal, missing, skip, unknown_value, utc,
     },
 };
 use serde::{
@@ -25,12 +25,6 @@ pub(crate) struct Envelope<'a> {
     /// Of a frame without a channel.
     pub(crate) kind: Option<&'a str>,
     pub(crate) message: Option<Message<'a>>,
-}
-
-/// Whoever reads the events of a frame.
-pub(crate) trait Data<'a> {
-    /// How the events of this channel are read; `None` if they are not.
-    fn of(&mut self, channel: &str) -> Option<impl DeserializeSeed<'a, Value = ()>>;
 }
 
 impl<'a> Envelope<'a> {

@@ -7,8 +7,8 @@ use meltica_event::{Book, Level, Price, Quantity, Side, Timestamp};
 use meltica_venue::{
     DecodeCause, Lease,
     json::{
-        Array, Elements, Fields, FrameText, LazyBook, Message, Object, Utc, bare, missing, skip,
-        utc,
+        Array, Data, Elements, Fields, FrameText, LazyBook, Message, Object, Utc, bare, missing,
+        skip, utc,
     },
 };
 use serde::{
@@ -31,12 +31,6 @@ pub(crate) struct Envelope<'a> {
     pub(crate) refused: bool,
     pub(crate) error: Option<Message<'a>>,
     pub(crate) symbol: Option<&'a str>,
-}
-
-/// Whoever reads the data of a frame.
-pub(crate) trait Data<'a> {
-    /// How the data of this channel are read; `None` if they are not.
-    fn of(&mut self, channel: &str) -> Option<impl DeserializeSeed<'a, Value = ()>>;
 }
 
 impl<'a> Envelope<'a> {

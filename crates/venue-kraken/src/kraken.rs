@@ -7,7 +7,7 @@ use meltica_event::{
 use meltica_venue::{
     AssemblyStats, BookStatus, CheckedBook, Decode, DecodeCause, DecodeError, Decoded, Ingest,
     Lease, Rhythm, Session, Unsupported, VenuePools, VenueStats, Wish,
-    json::{Array, Elements, FrameText, LazyBook, missing, unknown_value},
+    json::{Array, Data, Elements, FrameText, LazyBook, missing, unknown_value},
 };
 use serde::{
     Deserializer,
@@ -16,7 +16,7 @@ use serde::{
 
 use crate::{
     Ladder,
-    json::{self, Change, Data, Envelope, Part, PartInto},
+    json::{self, Change, Envelope, Part, PartInto},
 };
 
 /// Decodes Kraken's WebSocket v2 for the instruments that were added, and keeps their books.

@@ -2,9 +2,10 @@
 
 use std::alloc::System;
 
-use meltica_event::{Timestamp, VenueId};
+use meltica_event::VenueId;
 use meltica_venue::{
-    Decode, Ingest, LocalVenue, Session, VenuePools, Wish, conformance::instruments,
+    Decode, Ingest, VenuePools,
+    conformance::{conversation, instruments},
 };
 use meltica_venue_kraken::{Kraken, LocalKraken};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
@@ -16,20 +17,7 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 fn nothing_is_allocated_once_warm() {
     let mut kraken = Kraken::new(VenueId(1), VenuePools::new(8));
     let mut local = LocalKraken::new(instruments(), 1);
-    for (instrument, id) in instruments() {
-        kraken.add(instrument, id).unwrap();
-    }
-    let now = Timestamp::from_nanos(1_767_225_600_000_000_000);
-    let mut frames = vec![];
-    let mut out = |frame: &str| frames.push(frame.to_owned());
-    kraken.opened();
-    while let Some(Wish::Send(text)) = kraken.next_wish() {
-        local.heard(&text, now, &mut out);
-    }
-    for _ in 0..6_000 {
-        local.step(now, &mut out);
-        local.heartbeat(now, &mut out);
-    }
+    let frames = conversation(&mut kraken, &mut local, 6_000);
     let mut decoded = 0;
     let mut decode = |frame: &String| {
         kraken.decode(frame.as_bytes(), Ingest::default(), &mut |_| decoded += 1).unwrap();

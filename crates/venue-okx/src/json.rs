@@ -6,7 +6,8 @@ use meltica_event::{Book, Price, Quantity, Timestamp};
 use meltica_venue::{
     DecodeCause, Lease,
     json::{
-        Decimal, Fields, FrameText, LazyBook, LevelsInto, Message, Object, decimal, missing, skip,
+        Data, Decimal, Fields, FrameText, LazyBook, LevelsInto, Message, Object, decimal, missing,
+        skip,
     },
 };
 use serde::{
@@ -33,12 +34,6 @@ pub(crate) struct Envelope<'a> {
 pub(crate) struct Arg<'a> {
     pub(crate) channel: Option<&'a str>,
     pub(crate) inst_id: Option<&'a str>,
-}
-
-/// Whoever reads the data of a frame.
-pub(crate) trait Data<'a> {
-    /// How the data of this channel are read; `None` if they are not.
-    fn of(&mut self, channel: &str) -> Option<impl DeserializeSeed<'a, Value = ()>>;
 }
 
 impl<'a> Envelope<'a> {

@@ -7,7 +7,7 @@ use meltica_event::{
 use meltica_venue::{
     AssemblyStats, BookStatus, CheckedBook, Decode, DecodeCause, DecodeError, Decoded, Ingest,
     Lease, Rhythm, Session, TopOracle, Unsupported, VenuePools, VenueStats, Wish,
-    json::{Array, Elements, FrameText, LazyBook, missing, unknown_value},
+    json::{Array, Data, Elements, FrameText, LazyBook, missing, unknown_value},
 };
 use serde::{
     Deserializer,
@@ -16,7 +16,7 @@ use serde::{
 
 use crate::{
     execution,
-    json::{self, Data, Envelope, Order, Part, PartInto},
+    json::{self, Envelope, Order, Part, PartInto},
 };
 
 /// The levels a side that the channel `books` has.

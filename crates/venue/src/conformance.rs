@@ -5,6 +5,7 @@
 //! words; what only one venue has is tested beside it.
 
 mod consumer;
+mod conversation;
 mod faults;
 mod fields;
 mod promises;
@@ -14,7 +15,9 @@ use meltica_event::{Instrument, InstrumentId};
 
 use crate::{LocalVenue, Session, VenuePools};
 
-pub use self::{consumer::Consumer, faults::faults, promises::*, wire::Wire};
+pub use self::{
+    consumer::Consumer, conversation::conversation, faults::faults, promises::*, wire::Wire,
+};
 
 /// An adapter, as the suite sees it.
 pub trait Subject {

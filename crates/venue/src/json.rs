@@ -135,6 +135,12 @@ pub trait Fields<'de> {
     fn field<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error>;
 }
 
+/// Whoever reads the data of a frame, which are of a channel that the frame names.
+pub trait Data<'de> {
+    /// How the data of this channel are read; `None` if they are not.
+    fn of(&mut self, channel: &str) -> Option<impl DeserializeSeed<'de, Value = ()>>;
+}
+
 /// Passes the value of a field over.
 ///
 /// # Errors
