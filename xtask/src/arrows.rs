@@ -42,6 +42,7 @@ const ARROWS: &[(u8, &str, &[&str])] = &[
             "meltica-stats",
         ],
     ),
+    (3, "meltica-nats", &["meltica-venue", "meltica-event"]),
     (3, "meltica-venue-binance", &["meltica-venue", "meltica-event"]),
     (3, "meltica-venue-coinbase", &["meltica-venue", "meltica-event"]),
     (3, "meltica-venue-kraken", &["meltica-venue", "meltica-event"]),
@@ -51,6 +52,7 @@ const ARROWS: &[(u8, &str, &[&str])] = &[
         "meltica-gateway",
         &[
             "meltica",
+            "meltica-nats",
             "meltica-telemetry",
             "meltica-venue",
             "meltica-venue-binance",
