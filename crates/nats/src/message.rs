@@ -100,3 +100,16 @@ pub struct NatsPools {
     /// Merged views.
     pub merged: Pool<Merged>,
 }
+
+impl NatsPools {
+    /// These pools.
+    pub fn new(
+        events: Pool<Event>,
+        books: Pool<Book>,
+        executions: Pool<ExecReport>,
+        controls: Pool<Control>,
+        merged: Pool<Merged>,
+    ) -> Self {
+        Self { venue: VenuePools { events, books, executions, controls }, merged }
+    }
+}

@@ -1,0 +1,40 @@
+use crate::{Envelope, OriginName};
+
+/// Whose routing versions are followed, and what they are here: the sender's own as long as it runs, and still growing
+/// after it has started again from 1.
+#[derive(Debug, Default)]
+pub(crate) struct Versions {
+    followed: Option<OriginName>,
+    incarnation: u64,
+    offset: u64,
+    highest: u64,
+}
+
+impl Versions {
+    /// Follows this sender; without one, the first that is heard of.
+    pub(crate) fn new(followed: Option<OriginName>) -> Self {
+        Self { followed, ..Self::default() }
+    }
+
+    /// What this version is here. 0, which the pipeline takes for its present version, for other senders, whose versions
+    /// mean nothing beside the followed one's, and for what the followed one sent before its last start.
+    pub(crate) fn here(&mut self, from: &Envelope, version: u64) -> u64 {
+        let followed = *self.followed.get_or_insert_with(|| {
+            tracing::info!(origin = %from.origin, "following the routing versions of the first sender heard");
+            from.origin
+        });
+        if version == 0 || from.origin != followed || from.incarnation < self.incarnation {
+            return 0;
+        }
+        if from.incarnation > self.incarnation {
+            self.incarnation = from.incarnation;
+            self.offset = self.highest;
+        }
+        let here = self.offset.saturating_add(version);
+        self.highest = self.highest.max(here);
+        here
+    }
+}
+
+#[cfg(test)]
+mod tests;

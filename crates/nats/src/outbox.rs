@@ -1,0 +1,424 @@
+//! Where critical messages lie until the server has them: a file that is appended to, on local disk.
+//!
+//! A message is in the file before it is sent, so neither an absent server nor the end of this process loses it. It is
+//! sent from the file, and goes by a number that is never given twice: a receiver that knows which number comes next
+//! knows what is missing, and what came before.
+//!
+//! ```text
+//! offset  size
+//!      0     8  "MELTICAO"
+//!      8     8  chain: when the file was first made, nanoseconds since 1970; little-endian, as all that follows
+//!     16     8  base: how many messages the chain had before the first one of this file
+//!     24     4  CRC32 of the 24 bytes before
+//!     28     4  zero
+//!     32    12  acknowledged: number of the last message that the server has, and the CRC32 of these 8 bytes
+//!     44     4  zero
+//!     48    12  the same again: the two are written in turn, and the greater one counts
+//!     60     4  zero
+//!     64        records: length of the content (4), CRC32 of the content (4), content
+//! ```
+//!
+//! The content of a record is the number (8), the length of the subject (2) and of the message id (2), and then subject,
+//! message id and frame.
+
+use std::{
+    fs::{self, File, TryLockError},
+    io,
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+const MAGIC: &[u8; 8] = b"MELTICAO";
+/// Where records begin.
+const HEADER: u64 = 64;
+/// What precedes a record's content.
+const PREFIX: usize = 8;
+/// Beyond any frame that a server takes.
+const LONGEST: u32 = 64 << 20;
+/// So much acknowledged space is given back at once.
+const GIVE_BACK: u64 = 4 << 20;
+
+/// Whether what is written must survive the machine, and not only this process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// It survives the end of this process, however sudden: the system has it. A crash of the machine may take the last
+    /// seconds.
+    #[default]
+    Process,
+    /// It survives a crash of the machine: each message waits for the disk, some milliseconds.
+    Machine,
+}
+
+/// The file, open for one process.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    path: PathBuf,
+    file: File,
+    durability: Durability,
+    limit: u64,
+    chain: u64,
+    /// The number of the last message written.
+    last: u64,
+    /// The number of the last message that the server has.
+    acknowledged: u64,
+    /// Up to where the file is whole. This and other places count from the first message since it was opened: they
+    /// stay what they are when space is given back.
+    end: u64,
+    /// Where the first message begins that is not acknowledged.
+    unsent: u64,
+    /// How much space was given back.
+    given_back: u64,
+    /// Which of the two places the next acknowledgement is written to.
+    second_place: bool,
+    scratch: Vec<u8>,
+}
+
+/// A message of the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Record {
+    pub(crate) number: u64,
+    pub(crate) subject: String,
+    pub(crate) id: String,
+    pub(crate) frame: Vec<u8>,
+    /// Where the next one begins.
+    pub(crate) next: u64,
+}
+
+/// Why an outbox cannot be used, or did not take a message.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OutboxError {
+    /// The system does not let us.
+    #[error("the outbox {}: {cause}", path.display())]
+    System {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        cause: io::Error,
+    },
+    /// Another process has it open.
+    #[error("the outbox {} is in use by another process; give each publisher one of its own", .0.display())]
+    InUse(PathBuf),
+    /// It is something else.
+    #[error("{} is no outbox of meltica's; name another file, or one that does not exist yet", .0.display())]
+    NotAnOutbox(PathBuf),
+    /// A message in the middle of it cannot be read any more.
+    #[error(
+        "the outbox {} is damaged at byte {at}: {left} bytes of messages after it may not have been sent; move the file \
+         away to go on without them", path.display()
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Where.
+        at: u64,
+        /// How much lies behind it.
+        left: u64,
+    },
+    /// It has grown to its limit, because the server has taken nothing for long.
+    #[error("the outbox {} is full: {limit} bytes wait for the server", path.display())]
+    Full {
+        /// The file.
+        path: PathBuf,
+        /// How large it may be, in bytes.
+        limit: u64,
+    },
+    /// The message is larger than any server takes.
+    #[error("a message of {bytes} bytes is larger than an outbox holds")]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+    },
+}
+
+impl Outbox {
+    /// Opens the file, made now if it is not there, for this process alone. What an append left unfinished, because the
+    /// process ended, was never taken, and goes.
+    pub(crate) fn open(
+        path: &Path,
+        durability: Durability,
+        limit: u64,
+    ) -> Result<Self, OutboxError> {
+        let system = |cause| OutboxError::System { path: path.to_owned(), cause };
+        let file = File::options().read(true).write(true).create(true).truncate(false).open(path);
+        let file = file.map_err(system)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(OutboxError::InUse(path.to_owned())),
+            Err(TryLockError::Error(cause)) => return Err(system(cause)),
+        }
+        let length = file.metadata().map_err(system)?.len();
+        let mut outbox = Self {
+            path: path.to_owned(),
+            file,
+            durability,
+            limit,
+            chain: 0,
+            last: 0,
+            acknowledged: 0,
+            end: HEADER,
+            unsent: HEADER,
+            given_back: 0,
+            second_place: false,
+            scratch: vec![],
+        };
+        if length == 0 {
+            let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            outbox.chain = since.as_nanos() as u64;
+            outbox.begin(&outbox.file, 0).map_err(system)?;
+        } else {
+            outbox.read_header(length)?;
+            outbox.read_records(length)?;
+        }
+        Ok(outbox)
+    }
+
+    /// Writes the header of a file that holds what comes after the first `base` messages.
+    fn begin(&self, file: &File, base: u64) -> io::Result<()> {
+        let mut header = [0; HEADER as usize];
+        header[..8].copy_from_slice(MAGIC);
+        header[8..16].copy_from_slice(&self.chain.to_le_bytes());
+        header[16..24].copy_from_slice(&base.to_le_bytes());
+        let sum = crc32fast::hash(&header[..24]);
+        header[24..28].copy_from_slice(&sum.to_le_bytes());
+        for place in [32, 48] {
+            header[place..place + 12].copy_from_slice(&checked(self.acknowledged));
+        }
+        file.write_all_at(&header, 0)?;
+        self.sync(file)
+    }
+
+    fn read_header(&mut self, length: u64) -> Result<(), OutboxError> {
+        let alien = || OutboxError::NotAnOutbox(self.path.clone());
+        let mut header = [0; HEADER as usize];
+        if length < HEADER {
+            return Err(alien());
+        }
+        self.file.read_exact_at(&mut header, 0).map_err(|cause| self.system(cause))?;
+        let sum = u32::from_le_bytes(array(&header[24..28]));
+        if &header[..8] != MAGIC || crc32fast::hash(&header[..24]) != sum {
+            return Err(alien());
+        }
+        let base = u64::from_le_bytes(array(&header[16..24]));
+        let place = |at: usize| uncheck(array(&header[at..at + 12]));
+        self.chain = u64::from_le_bytes(array(&header[8..16]));
+        self.last = base;
+        // Where both are unreadable nothing is known to be there: what is sent again is recognised by its number.
+        self.acknowledged = place(32).max(place(48)).unwrap_or(base).max(base);
+        self.second_place = place(32) > place(48);
+        Ok(())
+    }
+
+    fn read_records(&mut self, length: u64) -> Result<(), OutboxError> {
+        while let Some(record) = self.read(self.end, length)? {
+            if record.number != self.last + 1 {
+                let (at, left) = (self.end, length - record.next);
+                return Err(OutboxError::Damaged { path: self.path.clone(), at, left });
+            }
+            self.last = record.number;
+            if record.number <= self.acknowledged {
+                self.unsent = record.next;
+            }
+            self.end = record.next;
+        }
+        self.acknowledged = self.acknowledged.min(self.last);
+        if self.end < length {
+            tracing::warn!(
+                outbox = %self.path.display(),
+                bytes = length - self.end,
+                "the last message was not written to its end, and so was never taken"
+            );
+            self.file.set_len(self.end).map_err(|cause| self.system(cause))?;
+        }
+        Ok(())
+    }
+
+    /// What begins at this place of a file of this length; `None` at its end, and where what begins was not written to
+    /// its end.
+    fn read(&self, at: u64, length: u64) -> Result<Option<Record>, OutboxError> {
+        let mut prefix = [0; PREFIX];
+        if at + PREFIX as u64 > length {
+            return Ok(None);
+        }
+        let place = at - self.given_back;
+        self.file.read_exact_at(&mut prefix, place).map_err(|cause| self.system(cause))?;
+        let size = u32::from_le_bytes(array(&prefix[..4]));
+        let next = at + PREFIX as u64 + u64::from(size);
+        if next > length {
+            return Ok(None);
+        }
+        let damaged =
+            || OutboxError::Damaged { path: self.path.clone(), at: place, left: length - next };
+        // What is at the end was not written to its end; behind it, something was.
+        let broken = |is_last: bool| if is_last { Ok(None) } else { Err(damaged()) };
+        if !(12..=LONGEST).contains(&size) {
+            return broken(next == length);
+        }
+        let mut content = vec![0; size as usize];
+        let read = self.file.read_exact_at(&mut content, place + PREFIX as u64);
+        read.map_err(|cause| self.system(cause))?;
+        let (subject, id) = (
+            usize::from(u16::from_le_bytes(array(&content[8..10]))),
+            usize::from(u16::from_le_bytes(array(&content[10..12]))),
+        );
+        let sum = u32::from_le_bytes(array(&prefix[4..]));
+        if crc32fast::hash(&content) != sum || 12 + subject + id > content.len() {
+            return broken(next == length);
+        }
+        let number = u64::from_le_bytes(array(&content[..8]));
+        let frame = content.split_off(12 + subject + id);
+        let text = |range: std::ops::Range<usize>| {
+            String::from_utf8(content[range].to_vec()).map_err(|_| damaged())
+        };
+        let (subject, id) = (text(12..12 + subject)?, text(12 + subject..content.len())?);
+        Ok(Some(Record { number, subject, id, frame, next }))
+    }
+
+    /// The chain that its numbers belong to.
+    pub(crate) fn chain(&self) -> u64 {
+        self.chain
+    }
+
+    /// The number that the next message will have.
+    pub(crate) fn next_number(&self) -> u64 {
+        self.last + 1
+    }
+
+    /// How many messages the server does not have yet.
+    pub(crate) fn waiting(&self) -> u64 {
+        self.last - self.acknowledged
+    }
+
+    /// How large the file is, in bytes.
+    pub(crate) fn size(&self) -> u64 {
+        self.end - self.given_back
+    }
+
+    /// Where the first message lies that the server does not have.
+    pub(crate) fn first_unsent(&self) -> u64 {
+        self.unsent
+    }
+
+    /// Writes the next message, whose number is [`next_number`](Self::next_number). Once this is over, it is not lost.
+    pub(crate) fn append(
+        &mut self,
+        subject: &str,
+        id: &str,
+        frame: &[u8],
+    ) -> Result<(), OutboxError> {
+        let size = 12 + subject.len() + id.len() + frame.len();
+        let (Ok(subject_size), Ok(id_size)) =
+            (u16::try_from(subject.len()), u16::try_from(id.len()))
+        else {
+            return Err(OutboxError::TooLarge { bytes: size });
+        };
+        if size > LONGEST as usize {
+            return Err(OutboxError::TooLarge { bytes: size });
+        }
+        if self.size() + (PREFIX + size) as u64 > self.limit {
+            return Err(OutboxError::Full { path: self.path.clone(), limit: self.limit });
+        }
+        let mut record = std::mem::take(&mut self.scratch);
+        record.clear();
+        record.extend_from_slice(&(size as u32).to_le_bytes());
+        record.extend_from_slice(&[0; 4]);
+        record.extend_from_slice(&(self.last + 1).to_le_bytes());
+        record.extend_from_slice(&subject_size.to_le_bytes());
+        record.extend_from_slice(&id_size.to_le_bytes());
+        record.extend_from_slice(subject.as_bytes());
+        record.extend_from_slice(id.as_bytes());
+        record.extend_from_slice(frame);
+        let sum = crc32fast::hash(&record[PREFIX..]);
+        record[4..PREFIX].copy_from_slice(&sum.to_le_bytes());
+        // What fails half-way is written over by the next.
+        let written =
+            self.file.write_all_at(&record, self.size()).and_then(|()| self.sync(&self.file));
+        let length = record.len() as u64;
+        self.scratch = record;
+        written.map_err(|cause| self.system(cause))?;
+        self.end += length;
+        self.last += 1;
+        Ok(())
+    }
+
+    /// The message that begins at this place; `None` at the end.
+    pub(crate) fn message_at(&self, at: u64) -> Result<Option<Record>, OutboxError> {
+        self.read(at, self.end)
+    }
+
+    /// The server has all up to this number, after which the file goes on at `next`. Gives space back now and then.
+    pub(crate) fn acknowledge(&mut self, number: u64, next: u64) -> Result<(), OutboxError> {
+        self.acknowledged = number;
+        self.unsent = next;
+        let place = if self.second_place { 48 } else { 32 };
+        self.second_place = !self.second_place;
+        let noted = self.file.write_all_at(&checked(number), place);
+        noted.map_err(|cause| self.system(cause))?;
+        let done = self.unsent - self.given_back - HEADER;
+        if done < GIVE_BACK || self.end - self.unsent > done {
+            return Ok(());
+        }
+        self.shrink().map_err(|cause| self.system(cause))
+    }
+
+    /// Copies what is not acknowledged into a new file that takes the place of this one. Whenever this ends early, one
+    /// of the two is there, whole.
+    fn shrink(&mut self) -> io::Result<()> {
+        let mut beside = self.path.clone().into_os_string();
+        beside.push(".new");
+        let beside = PathBuf::from(beside);
+        let new =
+            File::options().read(true).write(true).create(true).truncate(true).open(&beside)?;
+        new.try_lock()?;
+        self.begin(&new, self.acknowledged)?;
+        let mut rest = vec![0; (self.end - self.unsent) as usize];
+        self.file.read_exact_at(&mut rest, self.unsent - self.given_back)?;
+        new.write_all_at(&rest, HEADER)?;
+        self.sync(&new)?;
+        fs::rename(&beside, &self.path)?;
+        if self.durability == Durability::Machine {
+            let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
+        }
+        self.file = new;
+        self.given_back = self.unsent - HEADER;
+        Ok(())
+    }
+
+    fn sync(&self, file: &File) -> io::Result<()> {
+        match self.durability {
+            Durability::Process => Ok(()),
+            Durability::Machine => file.sync_data(),
+        }
+    }
+
+    fn system(&self, cause: io::Error) -> OutboxError {
+        OutboxError::System { path: self.path.clone(), cause }
+    }
+}
+
+/// A number and its CRC32.
+fn checked(number: u64) -> [u8; 12] {
+    let mut bytes = [0; 12];
+    bytes[..8].copy_from_slice(&number.to_le_bytes());
+    let sum = crc32fast::hash(&bytes[..8]);
+    bytes[8..].copy_from_slice(&sum.to_le_bytes());
+    bytes
+}
+
+fn uncheck(bytes: [u8; 12]) -> Option<u64> {
+    let sum = u32::from_le_bytes(array(&bytes[8..]));
+    (crc32fast::hash(&bytes[..8]) == sum).then(|| u64::from_le_bytes(array(&bytes[..8])))
+}
+
+/// Of exactly as many bytes as the caller has cut.
+fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    let mut array = [0; N];
+    array.copy_from_slice(bytes);
+    array
+}
+
+#[cfg(test)]
+mod tests;
