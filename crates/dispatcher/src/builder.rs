@@ -17,6 +17,7 @@ use crate::{
     fan_outs::FanOuts,
     joined::Joined,
     left::Left,
+    receipts::{ReceiptSink, Receipts},
     ring::Ring,
     shared::{DeadLetterSink, FaultSink, Shared, Sinks},
     sync::Mutex,
@@ -34,6 +35,7 @@ pub struct Builder<P: Protocol> {
     gap_wait: Duration,
     gap_capacity: usize,
     keep_current_state: bool,
+    follows_upstream: bool,
     time_one_in: u32,
     when_full: WhenFull,
     when_idle: WhenIdle,
@@ -43,6 +45,7 @@ pub struct Builder<P: Protocol> {
     cancel: Cancel,
     fault_sink: Option<FaultSink<P::Fault>>,
     dead_letter_sink: Option<DeadLetterSink<P::Message>>,
+    receipt_sink: Option<ReceiptSink>,
 }
 
 impl<P: Protocol> Builder<P> {
@@ -55,6 +58,7 @@ impl<P: Protocol> Builder<P> {
             gap_wait: Duration::from_millis(150),
             gap_capacity: 200,
             keep_current_state: false,
+            follows_upstream: false,
             time_one_in: 0,
             when_full: WhenFull::default(),
             when_idle: WhenIdle::default(),
@@ -64,6 +68,7 @@ impl<P: Protocol> Builder<P> {
             cancel: Cancel::new(),
             fault_sink: None,
             dead_letter_sink: None,
+            receipt_sink: None,
         }
     }
 
@@ -204,6 +209,22 @@ impl<P: Protocol> Builder<P> {
         self
     }
 
+    /// Whether messages come from another dispatcher, by whose versions its consumers' gates go. A message that comes with
+    /// a [version](Protocol::version) keeps it then; one that has none gets the present one, which is the highest that
+    /// was [followed to](Routes::follow_to), and 0 before the first. Changes of lanes make no version, nor does
+    /// [`Routes::flip`].
+    pub fn follows_upstream(mut self, follows: bool) -> Self {
+        self.follows_upstream = follows;
+        self
+    }
+
+    /// Who hears that every lane is done with a message that was [published for a
+    /// receipt](Dispatcher::publish_for_receipt). Runs on the thread that was last done, and must be quick.
+    pub fn receipt_sink(mut self, sink: impl Fn(u64) + Send + Sync + 'static) -> Self {
+        self.receipt_sink = Some(Box::new(sink));
+        self
+    }
+
     /// How many messages the ring holds, if there is one.
     fn ring_size(&self) -> Option<usize> {
         match self.ring {
@@ -238,11 +259,18 @@ impl<P: Protocol> Builder<P> {
             let cores = || thread::available_parallelism().map_or(1, |cores| cores.get() - 1);
             Arc::new(Crew::new(self.workers.unwrap_or_else(cores).max(1)))
         });
-        let topology = Topology { version: 1, flips: 0, lanes: Arc::new([]) };
+        let topology = Topology {
+            edition: 1,
+            version: u64::from(!self.follows_upstream),
+            flips: 0,
+            follows: self.follows_upstream,
+            lanes: Arc::new([]),
+        };
         let sinks = Sinks {
             fault: self.fault_sink,
             dead_letter: self.dead_letter_sink,
             joined: Joined::new(),
+            receipts: Receipts::new(self.receipt_sink),
             fan_outs: FanOuts::new(self.time_one_in > 0),
             dead_letters: SharedCounter::new(),
             duplicates_failed: SharedCounter::new(),

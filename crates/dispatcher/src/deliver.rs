@@ -16,6 +16,7 @@ use crate::{
     handler::{Handler, Packet, Runner},
     holes::Holes,
     lane::{Claimed, Lane},
+    receipts::is_receipt,
     ring::Claim,
     sync::lock,
     watch::Watch,
@@ -395,6 +396,14 @@ impl<P: Protocol> Lane<P> {
             self.sinks.fan_outs.report(place, ran);
         }
         let unheard = match watch.join {
+            Some(receipt) if is_receipt(receipt) => {
+                // Its failures are nobody's who waits.
+                if let Outcome::Failed(fault) = &outcome {
+                    self.sinks.fault(fault);
+                }
+                self.sinks.receipts.report(receipt);
+                return;
+            }
             Some(join) => {
                 let took = ran.map_or(Duration::ZERO, |(started, ended)| ended - started);
                 let consumer = Arc::clone(&self.name);

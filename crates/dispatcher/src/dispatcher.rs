@@ -191,6 +191,38 @@ impl<P: Protocol> Dispatcher<P> {
         Ok(taken)
     }
 
+    /// Takes a critical message, and has the [receipt sink](Builder::receipt_sink) told this number once every lane that
+    /// it is for is done with it: has handled it, failed on it, refused or filtered it, or left. A lane that is paused is
+    /// not done, and what a shutdown hands back, or a cancellation abandons, never is. A message that nobody wants is
+    /// told of before this returns. Failures reach the fault sink.
+    ///
+    /// Costs a lock here and one in each lane.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError::Cancelled`] hands the message back, and so does [`PublishError::NoReceipt`], if it is not critical:
+    /// others may become part of newer ones.
+    pub fn publish_for_receipt(
+        &mut self,
+        message: P::Message,
+        now: Instant,
+        receipt: u64,
+    ) -> Result<Published, PublishError<P::Message>> {
+        if self.is_cancelled() {
+            return Err(PublishError::Cancelled(message));
+        }
+        if P::class(&message) != Class::Critical {
+            return Err(PublishError::NoReceipt(message));
+        }
+        let number = self.shared.sinks.receipts.begin(receipt);
+        let published = self.take(message, now, Some(number));
+        if let Published::Routed { lanes } = published {
+            // A critical message waits for no other.
+            self.shared.sinks.receipts.went_to(number, lanes);
+        }
+        Ok(published)
+    }
+
     /// Takes a message, and waits until every consumer is done with it, or until `limit`. Paused
     /// consumers are not waited for, and stand as [`Outcome::Pending`](crate::Outcome).
     ///
@@ -251,6 +283,11 @@ impl<P: Protocol> Dispatcher<P> {
             self.lanes.settle(&lanes);
         }
         Ok(report)
+    }
+
+    /// Has the receipt sink told this number now: for owners who know that nothing more will come of its message.
+    pub fn give_receipt(&self, receipt: u64) {
+        self.shared.sinks.receipts.tell(receipt);
     }
 
     /// Hands a message that it could not take to the dead-letter sink, under its own name in place of a
@@ -381,7 +418,10 @@ impl<P: Protocol> Dispatcher<P> {
     /// disagree. So many of its stream before it never came.
     fn route(&mut self, mut message: P::Message, missing: u64, join: Option<NonZeroU32>) -> usize {
         let topology = &self.topology;
-        P::stamp(&mut message, topology.version);
+        // Another dispatcher's stamp says by which routes it was sent there.
+        if !(topology.follows && P::version(&message) > 0) {
+            P::stamp(&mut message, topology.version);
+        }
         let key = P::key(&message);
         let audience = match self.resolved.get_mut(&key) {
             Some(audience) => audience,
@@ -453,7 +493,7 @@ impl<P: Protocol> Dispatcher<P> {
     /// before their first message.
     fn refresh(&mut self) {
         let newest = self.newest.load();
-        if self.topology.version == newest.version {
+        if self.topology.edition == newest.edition {
             return;
         }
         let newest = Arc::clone(newest);
@@ -574,13 +614,12 @@ impl<P: Protocol> Dispatcher<P> {
         }
         // Patterns may hold a handle to the routes, and so keep everything alive in a circle.
         self.shared.topology.rcu(|last| Topology {
-            version: last.version,
-            flips: last.flips,
             lanes: last
                 .lanes
                 .iter()
                 .map(|routed| Routed { lane: Arc::clone(&routed.lane), routes: Arc::new([]) })
                 .collect(),
+            ..**last
         });
         Shutdown { undelivered, stuck, kept_by }
     }
@@ -640,6 +679,9 @@ pub enum PublishError<M> {
     /// The dispatcher was cancelled.
     #[error("the dispatcher was cancelled")]
     Cancelled(M),
+    /// It is not critical, and so may become part of a newer one.
+    #[error("only critical messages have receipts")]
+    NoReceipt(M),
     /// The dispatcher, which is [shared](Dispatcher::share), was shut down.
     #[error("the dispatcher was shut down")]
     Stopped(M),
@@ -663,8 +705,10 @@ pub enum DispatchError<M> {
 impl<M> PublishError<M> {
     /// The message.
     pub fn into_message(self) -> M {
-        let (Self::Cancelled(message) | Self::Stopped(message) | Self::InsideConsumer(message)) =
-            self;
+        let (Self::Cancelled(message)
+        | Self::NoReceipt(message)
+        | Self::Stopped(message)
+        | Self::InsideConsumer(message)) = self;
         message
     }
 }
@@ -673,6 +717,7 @@ impl<M> fmt::Debug for PublishError<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Cancelled(_) => "Cancelled(..)",
+            Self::NoReceipt(_) => "NoReceipt(..)",
             Self::Stopped(_) => "Stopped(..)",
             Self::InsideConsumer(_) => "InsideConsumer(..)",
         })

@@ -15,7 +15,7 @@ pub(crate) struct Joined<F> {
 struct State<F> {
     /// The dispatch that is waited for, if one is.
     current: Option<NonZeroU32>,
-    /// The number of the last one. After four billion of them it begins again: nobody reports that late.
+    /// The number of the last one. After two billion of them it begins again: nobody reports that late.
     last: u32,
     reports: Vec<LaneReport<F>>,
 }
@@ -29,7 +29,8 @@ impl<F> Joined<F> {
     /// Begins a dispatch.
     pub(crate) fn begin(&self) -> NonZeroU32 {
         let mut state = lock(&self.state);
-        let number = NonZeroU32::new(state.last.wrapping_add(1)).unwrap_or(NonZeroU32::MIN);
+        // The highest bit is that of receipts.
+        let number = NonZeroU32::new((state.last + 1) & (u32::MAX >> 1)).unwrap_or(NonZeroU32::MIN);
         state.last = number.get();
         state.current = Some(number);
         // Left by a dispatch that unwound, if there are any.

@@ -76,6 +76,7 @@ mod multicast;
 mod order;
 mod protocol;
 mod publisher;
+mod receipts;
 mod report;
 #[expect(
     unsafe_code,

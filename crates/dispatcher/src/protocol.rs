@@ -43,6 +43,12 @@ pub trait Protocol: 'static {
     /// Writes the version of the snapshot that routes it into the message. By default, nothing.
     fn stamp(_message: &mut Self::Message, _version: u64) {}
 
+    /// The version that is written in the message; zero if it has none yet. Asked where another dispatcher's versions are
+    /// [followed](crate::Builder::follows_upstream). By default, zero.
+    fn version(_message: &Self::Message) -> u64 {
+        0
+    }
+
     /// The number by which faults and reports name the message. By default, zero.
     fn trace(_message: &Self::Message) -> u64 {
         0

@@ -1,5 +1,4 @@
 use std::{
-    convert::Infallible,
     fmt, io,
     sync::{Arc, atomic::Ordering},
 };
@@ -208,14 +207,29 @@ impl<P: Protocol> Routes<P> {
     /// so the publisher lets it pass under the old version. Where the current state is kept, each lane
     /// has the whole state in place of the next delta of a stream: what was on its way may be filtered.
     /// Costs one allocation, however many lanes there are.
+    ///
+    /// Where another dispatcher's versions are [followed](crate::Builder::follows_upstream) that one flips, and this does
+    /// nothing but answer the present version.
     pub fn flip(&self) -> u64 {
+        self.flip_if(|current| (!current.follows).then_some(current.version + 1))
+    }
+
+    /// Follows another dispatcher's flip to this version, as [`flip`](Self::flip) would; answers the present version, which
+    /// is higher if it was. Nothing happens where no other dispatcher's versions are
+    /// [followed](crate::Builder::follows_upstream).
+    pub fn follow_to(&self, version: u64) -> u64 {
+        self.flip_if(|current| (current.follows && version > current.version).then_some(version))
+    }
+
+    /// Makes a new snapshot of the same routes with this version, if there is to be one; answers the present version.
+    fn flip_if(&self, to: impl FnOnce(&Topology<P>) -> Option<u64>) -> u64 {
         let mut version = 0;
-        let flipped: Result<_, Infallible> = self.edit(|current, _| {
-            version = current.version + 1;
-            let lanes = Arc::clone(&current.lanes);
-            Ok(Topology { version, flips: current.flips + 1, lanes })
+        // No error is one: there is nothing to change.
+        let _ = self.edit(|current, _| {
+            let next = to(current);
+            version = next.unwrap_or(current.version);
+            next.map(|next| current.flipped_to(next)).ok_or(())
         });
-        let Ok(_) = flipped;
         version
     }
 

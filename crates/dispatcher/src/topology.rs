@@ -45,10 +45,15 @@ impl<K: fmt::Debug> fmt::Debug for Route<K> {
 /// An immutable snapshot of who gets what. Messages are stamped with the version of the one that
 /// routes them.
 pub(crate) struct Topology<P: Protocol> {
-    /// From 1 on.
+    /// Which snapshot it is, from 1 on.
+    pub(crate) edition: u64,
+    /// What messages are stamped with: the edition; where another dispatcher's versions are followed, the highest of
+    /// these.
     pub(crate) version: u64,
     /// How many of the versions were flips: what waits for order belongs before the flip.
     pub(crate) flips: u64,
+    /// Whether another dispatcher's versions are followed.
+    pub(crate) follows: bool,
     /// Shared by snapshots between which only flips lie.
     pub(crate) lanes: Arc<[Routed<P>]>,
 }
@@ -56,7 +61,14 @@ pub(crate) struct Topology<P: Protocol> {
 impl<P: Protocol> Topology<P> {
     /// The next snapshot, of other lanes.
     pub(crate) fn with(&self, lanes: Vec<Routed<P>>) -> Self {
-        Self { version: self.version + 1, flips: self.flips, lanes: lanes.into() }
+        let version = if self.follows { self.version } else { self.version + 1 };
+        Self { edition: self.edition + 1, version, lanes: lanes.into(), ..*self }
+    }
+
+    /// The next snapshot, of the same lanes, to which messages belong from this version on.
+    pub(crate) fn flipped_to(&self, version: u64) -> Self {
+        let lanes = Arc::clone(&self.lanes);
+        Self { edition: self.edition + 1, version, flips: self.flips + 1, lanes, ..*self }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::{num::NonZeroU32, time::Instant};
 
-use crate::clock::Moment;
+use crate::{clock::Moment, receipts::is_receipt};
 
 /// What a message carries to a lane for those who want to know. Two words: it lies on the cache line that every lane
 /// reads.
@@ -11,7 +11,7 @@ use crate::clock::Moment;
 pub(crate) struct Watch {
     /// When it was published, if it is of the sample.
     published: Option<Moment>,
-    /// The joined dispatch that waits for it.
+    /// The joined dispatch that waits for it, or its receipt.
     pub(crate) join: Option<NonZeroU32>,
     /// Its place among the fan-outs in progress, and one more; zero if it has none.
     place: u16,
@@ -22,6 +22,11 @@ impl Watch {
 
     pub(crate) fn joined(join: Option<NonZeroU32>) -> Self {
         Self { join, ..Self::NOBODYS }
+    }
+
+    /// The same, for a lane that will not be done with it: nobody is told that it was.
+    pub(crate) fn without_receipt(self) -> Self {
+        Self { join: self.join.filter(|join| !is_receipt(*join)), ..self }
     }
 
     /// It is of the sample, was published at this time, and has this place among the fan-outs in progress, or none.

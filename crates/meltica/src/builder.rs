@@ -26,6 +26,7 @@ pub struct Builder {
     pool_sizes: Option<PoolSizes>,
     lane_capacity: usize,
     keeps_state: bool,
+    follows_upstream: bool,
     repeats: usize,
     debug_mode: Option<bool>,
     threaded: bool,
@@ -49,6 +50,7 @@ impl Builder {
             pool_sizes: None,
             lane_capacity: 1_024,
             keeps_state: false,
+            follows_upstream: false,
             repeats: 16_384,
             debug_mode: None,
             threaded: true,
@@ -211,6 +213,25 @@ impl Builder {
         self
     }
 
+    /// Who hears that every interested consumer is done with a message that was [pushed for a
+    /// receipt](Pipeline::push_for_receipt). Runs on the thread that was last done, and must be quick.
+    pub fn receipt_sink(mut self, sink: impl Fn(u64) + Send + Sync + 'static) -> Self {
+        self.dispatcher = self.dispatcher.receipt_sink(sink);
+        self
+    }
+
+    /// Whether its messages are another pipeline's, whose routing versions they bring: then consumers' gates go by those.
+    /// A message that comes with a version keeps it; one with a higher version than any before makes a flip first, just
+    /// as [`flip`](Pipeline::flip) does; one without, as a local venue's or a view that is merged here, gets the present
+    /// version, which is 0 before the first. Changes of consumers make no version, [`Command::Flip`](crate::Command::Flip)
+    /// is refused, and control events are never taken for repeats: their numbers are those of several pipelines, or of
+    /// several starts of one.
+    pub fn follows_upstream(mut self, follows: bool) -> Self {
+        self.follows_upstream = follows;
+        self.dispatcher = self.dispatcher.follows_upstream(follows);
+        self
+    }
+
     /// The pipeline, with its consumers subscribed.
     ///
     /// # Errors
@@ -232,8 +253,10 @@ impl Builder {
         }
         let pools = Pools::new(&recycler, sizes);
         let merging = Merging::new(self.merges, pools.clone(), self.follow);
-        let repeats = Repeats::new(self.repeats);
-        let pipeline = Pipeline::new(dispatcher, recycler, pools, merging, repeats, self.follow);
+        let repeats = Repeats::new(self.repeats, !self.follows_upstream);
+        let mut pipeline =
+            Pipeline::new(dispatcher, recycler, pools, merging, repeats, self.follow);
+        pipeline.follows_upstream = self.follows_upstream;
         for Planned { consumer, selections, with_state } in self.consumers {
             pipeline
                 .add(consumer, selections, with_state)

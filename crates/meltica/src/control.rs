@@ -399,6 +399,9 @@ pub enum CommandError {
         /// The most there can be.
         next: u64,
     },
+    /// Its versions are another pipeline's.
+    #[error("this pipeline follows another one's routing versions; flip that one")]
+    Follows,
     /// The pipeline stopped, or was cancelled, before it came to the command.
     #[error("the pipeline has stopped")]
     Stopped,

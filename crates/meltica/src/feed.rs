@@ -15,8 +15,15 @@ use crate::Message;
 /// feed's messages keep their order.
 #[derive(Clone)]
 pub struct Feed {
-    sender: Sender<Message>,
+    sender: Sender<Fed>,
     state: Arc<State>,
+}
+
+/// A message in the queue.
+pub(crate) struct Fed {
+    pub(crate) message: Message,
+    /// What to tell when every interested consumer is done with it.
+    pub(crate) receipt: Option<u64>,
 }
 
 /// What feeds and the core thread have in common.
@@ -54,7 +61,7 @@ impl State {
 }
 
 impl Feed {
-    pub(crate) fn new(sender: Sender<Message>, state: Arc<State>) -> Self {
+    pub(crate) fn new(sender: Sender<Fed>, state: Arc<State>) -> Self {
         Self { sender, state }
     }
 
@@ -66,11 +73,29 @@ impl Feed {
     /// [`FeedError::Stopped`] hands the message back; and so does [`FeedError::Full`], in a consumer that
     /// runs on the pipeline's own thread, where waiting for room would be for ever.
     pub fn push(&self, message: Message) -> Result<(), FeedError> {
-        if self.state.is_core() {
-            return self.try_push(message);
+        self.put(Fed { message, receipt: None })
+    }
+
+    /// As [`push`](Self::push), of a critical message, and has the [receipt sink](crate::Builder::receipt_sink) told this
+    /// number when every interested consumer is done with it: see
+    /// [`Pipeline::push_for_receipt`](crate::Pipeline::push_for_receipt).
+    ///
+    /// # Errors
+    ///
+    /// [`FeedError`] hands the message back; [`FeedError::NoReceipt`] if it is not critical.
+    pub fn push_for_receipt(&self, message: Message, receipt: u64) -> Result<(), FeedError> {
+        if !message.is_critical() {
+            return Err(FeedError::NoReceipt(message));
         }
-        self.admitted(message, |message| {
-            self.sender.send(message).map_err(|refused| FeedError::Stopped(refused.0))
+        self.put(Fed { message, receipt: Some(receipt) })
+    }
+
+    fn put(&self, fed: Fed) -> Result<(), FeedError> {
+        if self.state.is_core() {
+            return self.try_put(fed);
+        }
+        self.admitted(fed, |fed| {
+            self.sender.send(fed).map_err(|refused| FeedError::Stopped(refused.0.message))
         })
     }
 
@@ -80,10 +105,14 @@ impl Feed {
     ///
     /// [`FeedError`] hands the message back.
     pub fn try_push(&self, message: Message) -> Result<(), FeedError> {
-        self.admitted(message, |message| {
-            self.sender.try_send(message).map_err(|refused| match refused {
-                TrySendError::Full(message) => FeedError::Full(message),
-                TrySendError::Disconnected(message) => FeedError::Stopped(message),
+        self.try_put(Fed { message, receipt: None })
+    }
+
+    fn try_put(&self, fed: Fed) -> Result<(), FeedError> {
+        self.admitted(fed, |fed| {
+            self.sender.try_send(fed).map_err(|refused| match refused {
+                TrySendError::Full(fed) => FeedError::Full(fed.message),
+                TrySendError::Disconnected(fed) => FeedError::Stopped(fed.message),
             })
         })
     }
@@ -91,14 +120,14 @@ impl Feed {
     /// Sends only while the core thread is sure to receive.
     fn admitted(
         &self,
-        message: Message,
-        send: impl FnOnce(Message) -> Result<(), FeedError>,
+        fed: Fed,
+        send: impl FnOnce(Fed) -> Result<(), FeedError>,
     ) -> Result<(), FeedError> {
         self.state.sending.fetch_add(1, SeqCst);
         let sent = if self.state.stopped.load(SeqCst) {
-            Err(FeedError::Stopped(message))
+            Err(FeedError::Stopped(fed.message))
         } else {
-            send(message)
+            send(fed)
         };
         self.state.sending.fetch_sub(1, SeqCst);
         sent
@@ -121,6 +150,9 @@ pub enum FeedError {
     /// The pipeline has stopped.
     #[error("the pipeline has stopped")]
     Stopped(Message),
+    /// It is market data, which may be dropped or become part of newer ones.
+    #[error("only critical messages have receipts")]
+    NoReceipt(Message),
 }
 
 impl fmt::Debug for FeedError {
@@ -128,6 +160,7 @@ impl fmt::Debug for FeedError {
         f.write_str(match self {
             Self::Full(_) => "Full(..)",
             Self::Stopped(_) => "Stopped(..)",
+            Self::NoReceipt(_) => "NoReceipt(..)",
         })
     }
 }

@@ -71,6 +71,10 @@ impl Protocol for Market {
         }
     }
 
+    fn version(message: &Message) -> u64 {
+        message.header().routing_version
+    }
+
     fn trace(message: &Message) -> u64 {
         message.header().trace.0
     }

@@ -85,6 +85,7 @@ impl Pipeline {
                     return Err(CommandError::UnknownRule { rule });
                 }
             }
+            Command::Flip if self.follows_upstream => return Err(CommandError::Follows),
             Command::Flip => {
                 self.flip();
             }

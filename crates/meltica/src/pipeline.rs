@@ -43,6 +43,10 @@ pub struct Pipeline {
     follow: Follow,
     pub(crate) consumers: Consumers,
     control: Control,
+    /// Whether its routing versions are another pipeline's.
+    pub(crate) follows_upstream: bool,
+    /// The highest of its versions that came.
+    followed: u64,
 }
 
 /// What became of a pushed message.
@@ -92,6 +96,8 @@ impl Pipeline {
             consumers: Consumers::default(),
             control,
             orders,
+            follows_upstream: false,
+            followed: 0,
         }
     }
 
@@ -272,21 +278,58 @@ impl Pipeline {
     /// # Errors
     ///
     /// [`PushError::Cancelled`] hands the message back.
-    pub fn push(&mut self, mut message: Message, now: Instant) -> Result<Pushed, PushError> {
+    pub fn push(&mut self, message: Message, now: Instant) -> Result<Pushed, PushError> {
+        self.push_with(message, now, None)
+    }
+
+    /// As [`push`](Self::push), of a critical message, and has the [receipt sink](Builder::receipt_sink) told this number
+    /// when every interested consumer is done with it: has handled it, failed on it, refused it, or left. One that is
+    /// paused is not done, and what a shutdown hands back never is. Of a repeat, and of a message that nobody wants, it is
+    /// told at once.
+    ///
+    /// # Errors
+    ///
+    /// [`PushError`] hands the message back.
+    pub fn push_for_receipt(
+        &mut self,
+        message: Message,
+        now: Instant,
+        receipt: u64,
+    ) -> Result<Pushed, PushError> {
+        if !message.is_critical() {
+            return Err(PushError::NoReceipt(message));
+        }
+        self.push_with(message, now, Some(receipt))
+    }
+
+    pub(crate) fn push_with(
+        &mut self,
+        mut message: Message,
+        now: Instant,
+        receipt: Option<u64>,
+    ) -> Result<Pushed, PushError> {
         if self.dispatcher.is_cancelled() {
             return Err(PushError::Cancelled(message));
         }
         self.now = Some(now);
         self.obey_all(now);
         if self.admit(&mut message) {
+            if let Some(receipt) = receipt {
+                self.dispatcher.give_receipt(receipt);
+            }
             return Ok(Pushed::Repeated);
         }
+        self.follow_flip(message.header().routing_version);
         let trace = message.header().trace;
         let Some(message) = self.merging.take(message, now) else {
             self.publish_merged(now);
             return Ok(Pushed::Windowed);
         };
-        let pushed = match self.dispatcher.publish(message, now) {
+        let published = match receipt {
+            None => self.dispatcher.publish(message, now),
+            Some(receipt) => self.dispatcher.publish_for_receipt(message, now, receipt),
+        };
+        let pushed = match published {
             Ok(Published::Routed { lanes }) => Pushed::Routed { lanes },
             Ok(Published::Held) => Pushed::Held,
             Ok(Published::Late) => Pushed::Late,
@@ -327,6 +370,7 @@ impl Pipeline {
         if self.admit(&mut message) {
             return Ok(None);
         }
+        self.follow_flip(message.header().routing_version);
         let Some(message) = self.merging.take(message, now) else {
             self.publish_merged(now);
             return Ok(None);
@@ -406,9 +450,29 @@ impl Pipeline {
     /// place of the next delta.
     ///
     /// Costs one allocation, and one atomic operation a consumer.
+    ///
+    /// Where another pipeline's versions are [followed](Builder::follows_upstream) that one flips, and this only answers the
+    /// present version.
     pub fn flip(&mut self) -> u64 {
+        if self.follows_upstream {
+            return self.version();
+        }
         self.flush_merging();
         let version = self.routes().flip();
+        self.flipped(version)
+    }
+
+    /// A message of this version came: where that is another pipeline's new one, its flip is made here too.
+    #[inline]
+    fn follow_flip(&mut self, version: u64) {
+        if self.follows_upstream && version > self.followed {
+            self.flush_merging();
+            self.followed = self.routes().follow_to(version);
+            self.flipped(version);
+        }
+    }
+
+    fn flipped(&mut self, version: u64) -> u64 {
         // What waits for order passes now, not with the next message; without a time that was told
         // nothing waits.
         if let Some(now) = self.now {
@@ -538,19 +602,25 @@ pub enum PushError {
     /// The pipeline was cancelled.
     #[error("the pipeline was cancelled")]
     Cancelled(Message),
+    /// It is market data, which may be dropped or become part of newer ones.
+    #[error("only critical messages have receipts")]
+    NoReceipt(Message),
 }
 
 impl PushError {
     /// The message.
     pub fn into_message(self) -> Message {
-        let Self::Cancelled(message) = self;
+        let (Self::Cancelled(message) | Self::NoReceipt(message)) = self;
         message
     }
 }
 
 impl fmt::Debug for PushError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Cancelled(..)")
+        f.write_str(match self {
+            Self::Cancelled(_) => "Cancelled(..)",
+            Self::NoReceipt(_) => "NoReceipt(..)",
+        })
     }
 }
 

@@ -10,6 +10,8 @@ pub(crate) struct Repeats {
     known: HashSet<Identity>,
     order: VecDeque<Identity>,
     capacity: usize,
+    /// Whether control events have an identity: not where they are several pipelines'.
+    knows_control: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -19,19 +21,20 @@ enum Identity {
 }
 
 impl Repeats {
-    pub(crate) fn new(capacity: usize) -> Self {
+    pub(crate) fn new(capacity: usize, knows_control: bool) -> Self {
         Self {
             // Twice as many as it ever holds: else what is removed leaves marks until the set doubles.
             known: HashSet::with_capacity(2 * (capacity + 1)),
             order: VecDeque::with_capacity(capacity + 1),
             capacity,
+            knows_control,
         }
     }
 
     /// Whether this very message was seen before; now it was. Market data are never repeats, nor
     /// are messages without an identity.
     pub(crate) fn is_repeat(&mut self, message: &Message) -> bool {
-        let Some(identity) = Identity::of(message) else { return false };
+        let Some(identity) = self.identity(message) else { return false };
         if !self.known.insert(identity) {
             return true;
         }
@@ -45,11 +48,16 @@ impl Repeats {
 
     /// The message that was just asked about was handed back, and may come again.
     pub(crate) fn forget(&mut self, message: &Message) {
-        let identity = Identity::of(message);
+        let identity = self.identity(message);
         if let Some(identity) = identity.filter(|identity| self.order.back() == Some(identity)) {
             self.order.pop_back();
             self.known.remove(&identity);
         }
+    }
+
+    fn identity(&self, message: &Message) -> Option<Identity> {
+        let is_known = self.knows_control || !matches!(message, Message::Control(_));
+        Identity::of(message).filter(|_| is_known)
     }
 }
 

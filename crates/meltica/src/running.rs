@@ -13,7 +13,8 @@ use meltica_dispatcher::Timings;
 use meltica_recycler::Recycler;
 
 use crate::{
-    Control, End, Feed, Message, Pipeline, Pools, PushError, Stats, feed::State,
+    Control, End, Feed, Message, Pipeline, Pools, Stats,
+    feed::{Fed, State},
     pipeline::StatsSource,
 };
 
@@ -129,7 +130,7 @@ const LONG: Duration = Duration::from_secs(3_600);
 /// The core thread: the one writer of the pipeline.
 fn serve(
     mut pipeline: Pipeline,
-    messages: &Receiver<Message>,
+    messages: &Receiver<Fed>,
     stopped: &Receiver<Option<Duration>>,
     state: &State,
 ) -> Option<End> {
@@ -146,7 +147,7 @@ fn serve(
     left.extend(messages.try_iter());
     match driven {
         Ok(Some(limit)) => {
-            left.into_iter().for_each(|message| push(&mut pipeline, message, state, &mut refused));
+            left.into_iter().for_each(|fed| push(&mut pipeline, fed, state, &mut refused));
             let mut end = pipeline.shutdown(limit);
             end.refused = refused;
             Some(end)
@@ -154,12 +155,12 @@ fn serve(
         // Nobody waits for deliveries: critical messages go to the dead-letter sink, and so do those that
         // wait, when the pipeline is dropped.
         Ok(None) => {
-            refused.into_iter().chain(left).for_each(|message| pipeline.dispatcher.bury(message));
+            bury(&pipeline, refused, left);
             None
         }
         Err(panic) => {
             tracing::error!("the pipeline's thread panicked, which is a bug; what waits is buried");
-            refused.into_iter().chain(left).for_each(|message| pipeline.dispatcher.bury(message));
+            bury(&pipeline, refused, left);
             drop(pipeline);
             resume_unwind(panic)
         }
@@ -169,7 +170,7 @@ fn serve(
 /// Until it is told to stop; answers how long what waits is to be delivered, if it is.
 fn drive(
     pipeline: &mut Pipeline,
-    messages: &Receiver<Message>,
+    messages: &Receiver<Fed>,
     stopped: &Receiver<Option<Duration>>,
     state: &State,
     refused: &mut Vec<Message>,
@@ -192,9 +193,9 @@ fn drive(
         if ran {
             pause = Duration::ZERO;
         }
-        let mut take = |pipeline: &mut Pipeline, first: Option<Message>| {
+        let mut take = |pipeline: &mut Pipeline, first: Option<Fed>| {
             let burst = first.into_iter().chain(messages.try_iter()).take(BURST);
-            burst.for_each(|message| push(pipeline, message, state, refused));
+            burst.for_each(|fed| push(pipeline, fed, state, refused));
         };
         select_biased! {
             recv(stopped) -> limit => return limit.ok().flatten(),
@@ -212,9 +213,16 @@ fn drive(
 }
 
 /// After a cancellation the feeds are refused, and what they have handed over already is handed back.
-fn push(pipeline: &mut Pipeline, message: Message, state: &State, refused: &mut Vec<Message>) {
-    if let Err(PushError::Cancelled(message)) = pipeline.push(message, Instant::now()) {
+fn push(pipeline: &mut Pipeline, fed: Fed, state: &State, refused: &mut Vec<Message>) {
+    let Fed { message, receipt } = fed;
+    // A feed takes only critical ones for a receipt.
+    if let Err(refusal) = pipeline.push_with(message, Instant::now(), receipt) {
         state.stop();
-        refused.push(message);
+        refused.push(refusal.into_message());
     }
+}
+
+fn bury(pipeline: &Pipeline, refused: Vec<Message>, left: Vec<Fed>) {
+    let left = left.into_iter().map(|fed| fed.message);
+    refused.into_iter().chain(left).for_each(|message| pipeline.dispatcher.bury(message));
 }

@@ -99,6 +99,8 @@ impl<P: Protocol> Lane<P> {
         if class == Class::Critical {
             self.sinks.dead_letter(message, &self.name, cause);
         }
+        // Of what was abandoned the consumer did not want to be rid.
+        let watch = if cause == DeathCause::Abandoned { watch.without_receipt() } else { watch };
         self.report(watch, Outcome::Discarded, None);
     }
 }

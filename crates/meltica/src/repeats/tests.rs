@@ -7,7 +7,7 @@ use super::*;
 fn what_is_remembered_takes_the_same_room_however_long_it_goes_on() {
     let controls = Recycler::new().pool("control", 1, Control::blank, |_| ());
     for capacity in [1, 3, 100, 1_000] {
-        let mut repeats = Repeats::new(capacity);
+        let mut repeats = Repeats::new(capacity, true);
         // What was removed counts as room taken until the set is tidied up, in place.
         let room = (repeats.known.capacity(), repeats.order.capacity());
         for command in 1..=200_000 {
