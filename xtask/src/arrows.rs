@@ -62,6 +62,7 @@ const ARROWS: &[(u8, &str, &[&str])] = &[
         ],
     ),
     (4, "meltica-simulation", &["meltica"]),
+    (4, "meltica-faults", &["meltica", "meltica-nats"]),
     (4, "meltica-benches", ANYTHING),
     (4, "xtask", &[]),
 ];
@@ -71,7 +72,8 @@ const ARROWS: &[(u8, &str, &[&str])] = &[
 const ANYTHING: &[&str] = &["*"];
 
 /// Nothing depends on these, not even in a test.
-const TOPS: &[&str] = &["meltica-gateway", "meltica-simulation", "meltica-benches", "xtask"];
+const TOPS: &[&str] =
+    &["meltica-gateway", "meltica-simulation", "meltica-faults", "meltica-benches", "xtask"];
 
 /// Says where the workspace and [`ARROWS`] differ.
 pub(crate) fn check(metadata: &Metadata) -> Vec<String> {

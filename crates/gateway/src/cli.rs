@@ -2,6 +2,7 @@ use std::{path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use meltica::event::Instrument;
+use meltica_nats::OriginName;
 
 use crate::{
     http::Listen,
@@ -50,6 +51,8 @@ pub(crate) struct RunArgs {
     pub(crate) symbols: Vec<Instrument>,
     #[command(flatten)]
     pub(crate) reach: ReachArgs,
+    #[command(flatten)]
+    pub(crate) remote: RemoteArgs,
     /// Stop after this long, as `10s` or `1h 30m`; without it, on Ctrl-C.
     #[arg(long = "for", value_name = "DURATION", value_parser = duration, allow_hyphen_values = true)]
     pub(crate) duration: Option<Duration>,
@@ -72,6 +75,42 @@ pub(crate) struct RunArgs {
     /// Print the summary as one JSON object.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Other machines, over NATS.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Over NATS")]
+pub(crate) struct RemoteArgs {
+    /// Send everything on to this server, as nats://10.0.0.7:4222, for pipelines on other machines.
+    #[arg(long, value_name = "URL", conflicts_with = "subscribe")]
+    pub(crate) publish: Option<String>,
+    /// Feed the pipeline with what another one publishes at this server, in place of venues.
+    #[arg(long, value_name = "URL", conflicts_with_all = ["venues", "rate", "seed", "faults", "url", "rest_url", "ca"])]
+    pub(crate) subscribe: Option<String>,
+    /// By which name receivers know this sender: 1 to 16 lower-case letters, digits and dashes; without it, the
+    /// machine's. Of --subscribe: whose routing versions are followed; without it, those of the first sender heard.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) origin: Option<OriginName>,
+    /// Where critical messages wait until the server has them; without it, a file of the sender's name among the user's
+    /// state.
+    #[arg(long, value_name = "FILE", requires = "publish")]
+    pub(crate) outbox: Option<PathBuf>,
+    /// The name under which the server remembers what this receiver has had; without it, the machine's.
+    #[arg(long, value_name = "NAME", requires = "subscribe")]
+    pub(crate) durable: Option<String>,
+    /// Where this receiver itself notes what it has had; without it, a file of the receiver's name among the user's
+    /// state.
+    #[arg(long, value_name = "FILE", requires = "subscribe")]
+    pub(crate) positions: Option<PathBuf>,
+    /// A credentials file, as nsc makes it.
+    #[arg(long, value_name = "FILE", conflicts_with = "nkey")]
+    pub(crate) creds: Option<PathBuf>,
+    /// A file with the seed of an nkey.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) nkey: Option<PathBuf>,
+    /// Trust the certificate authorities of this PEM file too when connecting to the server.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) nats_ca: Option<PathBuf>,
 }
 
 /// How a venue is reached, where not as usual.

@@ -20,6 +20,7 @@ mod metering;
 mod player;
 mod reach;
 mod record;
+mod remote;
 mod replay;
 mod run;
 mod say;

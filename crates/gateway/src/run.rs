@@ -36,6 +36,7 @@ use crate::{
     local::{LocalVenues, ONE_IN, Script},
     metering, player,
     reach::{Reach, ReachError},
+    remote::{self, Publishing, RemoteError},
     say::{say, say_in_place},
     summary::{BookCheck, OneVenue, Summary},
     threads,
@@ -45,11 +46,11 @@ use crate::{
 /// What local venues trade.
 const INSTRUMENTS: [&str; 4] = ["BTC-USDT", "ETH-USDT", "SOL-USDT", "XRP-USDT"];
 /// Messages between the venues' threads and the pipeline's.
-const FEED_CAPACITY: usize = 4_096;
+pub(crate) const FEED_CAPACITY: usize = 4_096;
 /// Messages of a class that may wait for a consumer.
-const LANE_CAPACITY: usize = 256;
+pub(crate) const LANE_CAPACITY: usize = 256;
 /// How long consumers get to finish at the end.
-const DRAIN: Duration = Duration::from_secs(20);
+pub(crate) const DRAIN: Duration = Duration::from_secs(20);
 /// Levels on each side of a consolidated book.
 const DEPTH: usize = 10;
 /// How long local venues' books may take to be well again once nothing goes wrong any more.
@@ -69,6 +70,8 @@ pub(crate) enum RunError {
     Listen(#[from] ListenError),
     #[error("{0}")]
     Reach(#[from] ReachError),
+    #[error("{0}")]
+    Remote(#[from] RemoteError),
     #[error("no thread or socket: {0}")]
     System(#[from] io::Error),
     #[error("Ctrl-C cannot be listened for: {0}")]
@@ -81,6 +84,9 @@ pub(crate) enum RunError {
 
 /// Runs until the time is over or the user interrupts, and tells what happened.
 pub(crate) fn run(args: &RunArgs) -> Result<Summary, RunError> {
+    if let Some(url) = &args.remote.subscribe {
+        return remote::subscribe(args, url);
+    }
     let door = Door::open(args.listen)?;
     let interrupt = Interrupt::listen()?;
     meltica::consumer::install_panic_hook(Default::default());
@@ -127,7 +133,15 @@ pub(crate) fn run(args: &RunArgs) -> Result<Summary, RunError> {
         true => Audience::of_run(builder, clock),
         false => Audience::of_venues(builder, clock),
     };
+    let publishing = Publishing::new(&args.remote, &catalog)?;
+    let builder = match &publishing {
+        Some(publishing) => publishing.subscribe(builder),
+        None => builder,
+    };
     let running = builder.build()?.spawn(FEED_CAPACITY)?;
+    if let Some(publishing) = &publishing {
+        publishing.start(running.control())?;
+    }
 
     let local = if is_local { Some(serve(args, &names, &instruments)?) } else { None };
     let mut connections = vec![];
@@ -198,6 +212,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Summary, RunError> {
     }
     let elapsed = start.elapsed();
     let end = running.shutdown(DRAIN).ok_or(RunError::CoreGone)?;
+    let nats = publishing.and_then(|publishing| publishing.finish(DRAIN));
     drop(server);
     for name in &end.stuck {
         say(format_args!("{name} would not end and was left behind"));
@@ -220,6 +235,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Summary, RunError> {
         faults,
         content_hash: audience.content(),
         latency_ns: audience.latency_ns().into(),
+        nats: nats.map(Into::into),
         ..Summary::of(&end, events, elapsed)
     })
 }
@@ -257,7 +273,7 @@ fn settle(local: &LocalVenues, counts: &[Arc<Counts>]) {
 }
 
 /// What the program around the pipeline tells.
-fn counted(metrics: Metrics, start: Instant) -> Metrics {
+pub(crate) fn counted(metrics: Metrics, start: Instant) -> Metrics {
     let version = env!("CARGO_PKG_VERSION");
     metrics.number(&families::PROCESS_BUILD_INFO, [version], || 1).number(
         &families::PROCESS_UPTIME,
@@ -345,7 +361,12 @@ impl Tap for FeedTap {
 
 /// Shows progress until it is time to stop. Answers how often the process has allocated since its
 /// first fifth (without an end: since its fifth second), which is for warming up.
-fn watch(running: &Running, args: &RunArgs, start: Instant, interrupt: &Interrupt) -> Option<u64> {
+pub(crate) fn watch(
+    running: &Running,
+    args: &RunArgs,
+    start: Instant,
+    interrupt: &Interrupt,
+) -> Option<u64> {
     let end = args.duration.map(|duration| start + duration);
     let warm = start + args.duration.map_or(Duration::from_secs(5), |duration| duration / 5);
     let mut baseline = None;

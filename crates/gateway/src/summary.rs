@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::{
     connection::{Counts, Outcome},
+    remote::Traffic,
     say::say,
 };
 
@@ -61,6 +62,8 @@ pub(crate) struct Summary {
     pub(crate) books_equal: Option<u64>,
     /// What local venues did to their frames and connections because they were told to.
     pub(crate) faults: Option<u64>,
+    /// What went over NATS.
+    pub(crate) nats: Option<OverNats>,
     /// For each consumer, a hash of all it got, in its order, without trace ids, versions and times
     /// of receipt. Two replays of one file have the same; a run's threads interleave as they will.
     pub(crate) content_hash: BTreeMap<String, String>,
@@ -158,6 +161,56 @@ impl OneVenue {
     }
 }
 
+/// What went over NATS, whichever way.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct OverNats {
+    /// `sent` or `received`.
+    pub(crate) way: &'static str,
+    pub(crate) market_data: u64,
+    /// Market data that became part of newer, before they were sent or handed on.
+    pub(crate) folded: u64,
+    /// Market data that had to go, or never came.
+    pub(crate) lost: u64,
+    pub(crate) critical: u64,
+    /// Of these, those that the server knows to be done with.
+    pub(crate) acknowledged: u64,
+    /// Critical messages that wait: in the outbox, or for earlier ones.
+    pub(crate) waiting: u64,
+    /// Critical messages that never came.
+    pub(crate) missing: u64,
+    /// Connections, of both kinds.
+    pub(crate) connections: u64,
+}
+
+impl From<Traffic> for OverNats {
+    fn from(traffic: Traffic) -> Self {
+        match traffic {
+            Traffic::Sent(stats) => Self {
+                way: "sent",
+                market_data: stats.sent,
+                folded: stats.folded,
+                lost: stats.dropped,
+                critical: stats.critical,
+                acknowledged: stats.acknowledged,
+                waiting: stats.waiting,
+                missing: 0,
+                connections: stats.market_link.connects + stats.critical_link.connects,
+            },
+            Traffic::Received(stats) => Self {
+                way: "received",
+                market_data: stats.handed_on,
+                folded: stats.folded,
+                lost: stats.lost + stats.dropped + stats.pool_empty,
+                critical: stats.critical,
+                acknowledged: stats.acknowledged,
+                waiting: stats.held,
+                missing: stats.missing,
+                connections: stats.market_link.connects + stats.critical_link.connects,
+            },
+        }
+    }
+}
+
 /// From handing a frame to its decoder (or making an event up) to a consumer's entry, by a monotonic
 /// clock, over all consumers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -228,6 +281,10 @@ impl Summary {
             (self.critical.repeated, "critical messages repeated"),
             (self.leases_outstanding, "leases outstanding"),
             (self.threads_leaked.unwrap_or(0), "threads leaked"),
+            (
+                self.nats.as_ref().map_or(0, |nats| nats.missing),
+                "critical messages that never came over NATS",
+            ),
         ];
         let counted = wrong.iter().filter(|(count, _)| *count > 0);
         let mut wrong: Vec<_> = counted.map(|(count, what)| format!("{count} {what}")).collect();
@@ -318,6 +375,25 @@ impl fmt::Display for Summary {
         }
         if let Some(faults) = self.faults {
             row("faults", grouped(faults))?;
+        }
+        if let Some(nats) = &self.nats {
+            let [data, folded, lost, critical, acknowledged, waiting] = [
+                nats.market_data,
+                nats.folded,
+                nats.lost,
+                nats.critical,
+                nats.acknowledged,
+                nats.waiting,
+            ]
+            .map(grouped);
+            row(
+                "over NATS",
+                format!(
+                    "{} {data} market data ({folded} folded, {lost} lost), {critical} critical, \
+                     {acknowledged} acknowledged, {waiting} waiting",
+                    nats.way
+                ),
+            )?;
         }
         let Latency { p50, p99, p999, max } = self.latency_ns;
         let of = |ns: Option<u64>| ns.map_or("-".to_owned(), duration);
