@@ -1,4 +1,7 @@
-use std::{collections::HashMap, num::NonZeroU32};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    num::NonZeroU32,
+};
 
 use crate::{
     contain::contain,
@@ -50,8 +53,8 @@ impl Receipts {
             // The highest bit is set.
             let number = NonZeroU32::new(state.last | RECEIPT).unwrap_or(NonZeroU32::MAX);
             // After two billion of them they begin again, and an old one may still wait.
-            if !state.open.contains_key(&number) {
-                state.open.insert(number, Open { receipt, reported: 0, expected: None });
+            if let Entry::Vacant(place) = state.open.entry(number) {
+                place.insert(Open { receipt, reported: 0, expected: None });
                 return number;
             }
         }

@@ -26,7 +26,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Connect to venues and feed the pipeline. Without a venue: to local ones, made up from a seed,
     /// whose frames go to ten consumers, one of them slow and one unreliable.
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Write what a venue sends to a file, byte for byte, and feed it to the pipeline meanwhile.
     Record(RecordArgs),
     /// Push recorded traffic through the pipeline, frame by frame.

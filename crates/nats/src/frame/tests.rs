@@ -1,6 +1,5 @@
 use meltica_event::Event;
 
-use super::*;
 
 #[test]
 fn magic_version() {
