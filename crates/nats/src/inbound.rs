@@ -252,6 +252,7 @@ impl Inbound {
             identities: Identities::default(),
             next_receipt: 0,
             told_malformed: false,
+            is_primed: false,
         };
         let (runtime, clients) = open(&config, &shared.links)?;
         let (stop, stopped) = watch::channel(false);

@@ -97,8 +97,8 @@ impl<M> Chains<M> {
                 return Came::Ready;
             }
             Some(next) if number < next => {
-                let is_settled = number <= chain.done || chain.settled.contains(&number);
-                return if is_settled { Came::Settled(message) } else { Came::Wait };
+                // One that is settled while an earlier one is not must not be acknowledged before that.
+                return if number <= chain.done { Came::Settled(message) } else { Came::Wait };
             }
             _ => {}
         }

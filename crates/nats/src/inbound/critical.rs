@@ -33,6 +33,10 @@ use crate::{
 
 /// How many identities are remembered.
 const IDENTITIES: usize = 65_536;
+/// How many messages of before a start are looked at for theirs.
+const REMEMBERED: u64 = 4_096;
+/// How long that may take.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// How often it is looked whether a gap was waited for long enough.
 const LOOK: Duration = Duration::from_millis(250);
 
@@ -106,6 +110,8 @@ pub(crate) struct Critical {
     pub(crate) identities: Identities,
     pub(crate) next_receipt: u64,
     pub(crate) told_malformed: bool,
+    /// Whether the identities of before this start are known.
+    pub(crate) is_primed: bool,
 }
 
 /// A message whose turn has not come.
@@ -160,8 +166,13 @@ impl Critical {
                 } => messages,
             };
             match messages {
-                Ok(messages) => {
+                Ok((messages, floor)) => {
                     pause = Duration::from_millis(20);
+                    if let Some(floor) =
+                        floor.filter(|_| !std::mem::replace(&mut self.is_primed, true))
+                    {
+                        self.remember(&context, floor).await;
+                    }
                     let losses = changes.borrow_and_update().losses;
                     self.take_all(messages, &mut changes, losses, &mut stop).await;
                 }
@@ -212,6 +223,40 @@ impl Critical {
         }
     }
 
+    /// Learns what the last messages were that were settled before this start: what another sender sends of the same
+    /// events is a repeat.
+    async fn remember(&mut self, context: &jetstream::Context, floor: u64) {
+        let first = floor.saturating_sub(REMEMBERED) + 1;
+        let read = async {
+            let stream = context.get_stream(CRITICAL_STREAM).await?;
+            let plan = pull::OrderedConfig {
+                deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: first },
+                ..pull::OrderedConfig::default()
+            };
+            let mut messages = stream.create_consumer(plan).await?.messages().await?;
+            while let Some(message) = messages.next().await {
+                let message = message?;
+                let sequence = message.info()?.stream_sequence;
+                let mut id = String::new();
+                if sequence <= floor
+                    && let Ok((_, received)) = self.decoder.decode(&message.payload)
+                    && identity::event(received.view(), &self.names, &mut id)
+                {
+                    self.identities.insert(&id);
+                }
+                if sequence >= floor {
+                    break;
+                }
+            }
+            Ok::<(), async_nats::Error>(())
+        };
+        match tokio::time::timeout(PATIENCE, read).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "what was settled before is not known"),
+            Err(_) => tracing::warn!("what was settled before is not known: no answer"),
+        }
+    }
+
     async fn take(&mut self, message: jetstream::Message) {
         self.counts.frames.fetch_add(1, Relaxed);
         let (message, acker) = message.split();
@@ -233,9 +278,7 @@ impl Critical {
             }
         };
         let mut id = String::new();
-        if identity::message_id(received.view(), &envelope, &self.names, &mut id).is_err() {
-            id.clear();
-        }
+        identity::event(received.view(), &self.names, &mut id);
         let version = received.header().routing_version;
         received.header_mut().routing_version =
             self.versions.lock().unwrap_or_else(PoisonError::into_inner).here(&envelope, version);
@@ -326,10 +369,11 @@ impl Critical {
     }
 }
 
+/// What comes, and the number in the stream up to which all was acknowledged; `None` if nothing was.
 async fn open(
     context: &jetstream::Context,
     config: &InboundConfig,
-) -> Result<pull::Stream, async_nats::Error> {
+) -> Result<(pull::Stream, Option<u64>), async_nats::Error> {
     if context.get_stream(CRITICAL_STREAM).await.is_err() {
         stream::ensure(context, &config.stream).await;
     }
@@ -342,12 +386,13 @@ async fn open(
         max_ack_pending: config.in_progress as i64,
         ..pull::Config::default()
     };
-    let consumer = stream.get_or_create_consumer(&config.durable, plan).await?;
+    let mut consumer = stream.get_or_create_consumer(&config.durable, plan).await?;
+    let floor = consumer.info().await?.ack_floor.stream_sequence;
     let messages = consumer
         .stream()
         .max_messages_per_batch(config.in_progress.min(256))
         .expires(Duration::from_secs(10))
         .heartbeat(Duration::from_secs(2))
         .messages();
-    Ok(messages.await?)
+    Ok((messages.await?, (floor > 0).then_some(floor)))
 }

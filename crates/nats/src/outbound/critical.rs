@@ -40,7 +40,6 @@ pub(crate) struct Counts {
 struct State {
     outbox: Outbox,
     encoder: Encoder,
-    names: Names,
     envelope: Envelope,
     frame: Vec<u8>,
     id: String,
@@ -51,8 +50,7 @@ impl Critical {
         let envelope = Envelope { chain: outbox.chain(), ..envelope };
         let state = State {
             outbox,
-            encoder: Encoder::new(names.clone()),
-            names,
+            encoder: Encoder::new(names),
             envelope,
             frame: vec![],
             id: String::new(),
@@ -67,12 +65,12 @@ impl Critical {
     /// Takes a message; once this is over it is in the outbox.
     pub(crate) fn publish(&self, view: View<'_>) -> Result<(), PublishError> {
         let mut state = self.lock();
-        let State { outbox, encoder, names, envelope, frame, id } = &mut *state;
+        let State { outbox, encoder, envelope, frame, id } = &mut *state;
         let envelope = Envelope { number: outbox.next_number(), ..*envelope };
         frame.clear();
         encoder.encode(view, &envelope, frame)?;
         id.clear();
-        identity::message_id(view, &envelope, names, id)?;
+        identity::place(&envelope, id);
         outbox.append(&subject::critical(envelope.origin, view.kind().topic()), id, frame)?;
         drop(state);
         self.counts.published.fetch_add(1, Relaxed);
