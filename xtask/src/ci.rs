@@ -1,13 +1,14 @@
 //! The steps of `cargo xtask ci`, and those that are a single call of Cargo.
 
 use crate::{
-    arrows, bans, coverage, examples, failure::Failure, packages, planted, quickstart, step::Step,
-    third_party, tools, workspace::Workspace,
+    arrows, bans, coverage, examples, failure::Failure, nats_server, packages, planted, quickstart,
+    step::Step, third_party, tools, workspace::Workspace,
 };
 
 /// Every step, in the order in which CI runs them: what fails fast comes first.
 pub(crate) const STEPS: &[Step] = &[
     Step { name: "tools", what: "what the other steps need is installed", run: tools::step },
+    Step { name: "nats-server", what: "tests have a nats-server", run: nats_server::step },
     Step { name: "fmt", what: "every file is formatted", run: fmt },
     Step { name: "clippy", what: "no warning, and no import that clippy.toml bans", run: clippy },
     Step { name: "arrows", what: "crates depend only on what they may", run: dependencies },

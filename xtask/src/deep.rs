@@ -6,7 +6,9 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::{failure::Failure, simulate, step::Step, tools::rustc, workspace::Workspace};
+use crate::{
+    failure::Failure, nats_server, simulate, step::Step, tools::rustc, workspace::Workspace,
+};
 
 pub(crate) const STEPS: &[Step] = &[
     Step {
@@ -17,6 +19,11 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "address", what: "the recycler's tests under address sanitizer", run: address },
     Step { name: "leak", what: "the recycler's tests under leak sanitizer", run: leak },
     Step { name: "simulation", what: "a hundred thousand seeds", run: simulate::step },
+    Step {
+        name: "faults",
+        what: "nothing critical is lost over NATS, whatever ends a hundred times",
+        run: faults,
+    },
     Step { name: "debug-cost", what: "what debug mode costs while it is off", run: debug_cost },
     Step { name: "mutants", what: "tests notice what is changed in the recycler", run: mutants },
     Step { name: "fuzz", what: "whatever bytes a venue sends, for a minute a venue", run: fuzz },
@@ -109,6 +116,17 @@ fn must_report(
     }
     println!("{source}: `{report}` was reported, as it must be");
     Ok(())
+}
+
+/// Ends publishers, the receiver, the server and their connections, a hundred times each.
+fn faults(workspace: &Workspace) -> Result<(), Failure> {
+    nats_server::step(workspace)?;
+    workspace.run(
+        &mut workspace
+            .cargo("run --release --locked -p meltica-faults -- --cycles 100".split(' ')),
+        "The last line says what was promised and is not so. `--keep FOLDER` keeps logs and ledgers, and `--seed` has \
+         the same faults in the same order.",
+    )
 }
 
 /// How many instructions more a lease and its return may take because debug mode could be on.

@@ -11,6 +11,7 @@ mod examples;
 mod failure;
 #[cfg(test)]
 mod fixture;
+mod nats_server;
 mod packages;
 mod planted;
 mod quickstart;

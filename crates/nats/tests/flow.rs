@@ -131,7 +131,7 @@ fn every_kind_comes_as_it_was_sent() {
             };
             match (view, received) {
                 (View::Event(sent), Received::Event(came)) => {
-                    assert_eq!(sent.payload, came.payload)
+                    assert_eq!(sent.payload, came.payload);
                 }
                 (View::Book(sent), Received::Book(came)) => {
                     let sent =
