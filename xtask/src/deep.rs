@@ -26,7 +26,7 @@ pub(crate) const STEPS: &[Step] = &[
     },
     Step { name: "debug-cost", what: "what debug mode costs while it is off", run: debug_cost },
     Step { name: "mutants", what: "tests notice what is changed in the recycler", run: mutants },
-    Step { name: "fuzz", what: "whatever bytes a venue sends, for a minute a venue", run: fuzz },
+    Step { name: "fuzz", what: "whatever bytes come, for a minute a reader", run: fuzz },
 ];
 
 const LOOM: &str =
@@ -219,45 +219,51 @@ fn mutants(workspace: &Workspace) -> Result<(), Failure> {
     }
 }
 
-/// The targets of `crates/fuzz`. The corpus that each begins with are its adapter's fixtures.
-const FUZZED: &[&str] = &["binance", "coinbase", "kraken", "okx"];
+/// The targets of `crates/fuzz`, and the corpus that each begins with.
+const FUZZED: &[(&str, &str)] = &[
+    ("binance", "crates/venue-binance/fixtures"),
+    ("coinbase", "crates/venue-coinbase/fixtures"),
+    ("kraken", "crates/venue-kraken/fixtures"),
+    ("okx", "crates/venue-okx/fixtures"),
+    ("frame", "crates/nats/fixtures"),
+];
 
-/// Fuzzes each venue's adapter for a minute, and says whether that led anywhere.
+/// Fuzzes each target for a minute, and says whether that led anywhere.
 fn fuzz(workspace: &Workspace) -> Result<(), Failure> {
     let mut version = workspace.cargo(["fuzz", "--version"]);
     let status = version.stdout(Stdio::null()).stderr(Stdio::null()).status();
     if !status.is_ok_and(|status| status.success()) {
         return Err(Failure::new("`cargo fuzz` is missing", "cargo install cargo-fuzz --locked"));
     }
-    for venue in FUZZED {
-        let corpus = workspace.root.join("target/fuzz").join(venue);
+    for (target, fixtures) in FUZZED {
+        let corpus = workspace.root.join("target/fuzz").join(target);
         let advice = "The line `panicked at` above says which promise was broken. The bytes that broke it \
-                      are in crates/fuzz/artifacts: make them a test of the adapter's.";
+                      are in crates/fuzz/artifacts: make them a test of the crate's.";
         fs::create_dir_all(&corpus)
             .map_err(|error| Failure::new(format!("{}: {error}", corpus.display()), advice))?;
         let mut run = workspace.cargo(["fuzz", "run", "--fuzz-dir", "crates/fuzz", "-s", "none"]);
-        run.arg(venue).arg(&corpus).arg(format!("crates/venue-{venue}/fixtures"));
+        run.arg(target).arg(&corpus).arg(fixtures);
         run.args(["--", "-max_total_time=60", "-rss_limit_mb=1024"]);
         // What the fuzzer asks of the compiler is not stable; the code that it builds is.
         run.env("RUSTC_BOOTSTRAP", "1").stdin(Stdio::null());
-        println!("$ cargo fuzz run {venue}, for a minute");
+        println!("$ cargo fuzz run {target}, for a minute");
         let output =
             run.output().map_err(|error| Failure::new(format!("cargo fuzz: {error}"), advice))?;
         let said = String::from_utf8_lossy(&output.stderr);
         if !output.status.success() {
             println!("{said}");
             return Err(Failure::new(
-                format!("fuzzing {venue} failed ({})", output.status),
+                format!("fuzzing {target} failed ({})", output.status),
                 advice,
             ));
         }
         let growth = growth(&said).ok_or_else(|| {
             Failure::new(
-                format!("fuzzing {venue} does not say what it covered:\n{said}"),
+                format!("fuzzing {target} does not say what it covered:\n{said}"),
                 "Run it by hand; a new version may say it in other words.",
             )
         })?;
-        println!("{venue}: {growth}");
+        println!("{target}: {growth}");
     }
     Ok(())
 }

@@ -33,6 +33,7 @@ use std::{io::Write, process::ExitCode};
 
 use clap::Parser;
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::{filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
 
 use crate::{
     cli::{Cli, Command, RunArgs, SoakArgs, SoakPlan},
@@ -43,13 +44,16 @@ use crate::{
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    tracing_subscriber::fmt()
-        .with_max_level(LevelFilter::INFO)
+    // The client tells every event of its connections, of a slow one each message; what matters of it we tell.
+    let ours = Targets::new()
+        .with_default(LevelFilter::INFO)
+        .with_target("async_nats", LevelFilter::ERROR);
+    let lines = tracing_subscriber::fmt::layer()
         .with_target(false)
         .with_writer(std::io::stderr)
         // It would be told on stderr too, and panic.
-        .log_internal_errors(false)
-        .init();
+        .log_internal_errors(false);
+    tracing_subscriber::registry().with(lines).with(ours).init();
     let outcome = match cli.command {
         None => run(&cli.run),
         Some(Command::Run(args)) => run(&args),

@@ -107,14 +107,13 @@ impl Connect {
     /// background; one that is refused is an error.
     pub(crate) async fn open(
         &self,
-        role: &str,
         queue: usize,
         link: &Arc<Link>,
     ) -> Result<Client, ConnectError> {
         let servers = self.servers()?;
         let told = Arc::clone(link);
         let mut options = ConnectOptions::new()
-            .name(format!("meltica {role}"))
+            .name(format!("meltica {}", link.role))
             .ping_interval(self.ping)
             .connection_timeout(Duration::from_secs(5))
             .client_capacity(queue)
@@ -222,6 +221,8 @@ pub enum ConnectError {
 /// What a connection went through, counted; and a number that changes with it, for who waits.
 #[derive(Debug)]
 pub(crate) struct Link {
+    /// What it is for, as `market data out`.
+    pub(crate) role: &'static str,
     connects: AtomicU64,
     disconnects: AtomicU64,
     slow: AtomicU64,
@@ -253,8 +254,9 @@ pub struct LinkStats {
 }
 
 impl Link {
-    pub(crate) fn new() -> Arc<Self> {
+    pub(crate) fn new(role: &'static str) -> Arc<Self> {
         Arc::new(Self {
+            role,
             connects: AtomicU64::new(0),
             disconnects: AtomicU64::new(0),
             slow: AtomicU64::new(0),
@@ -267,10 +269,12 @@ impl Link {
         match event {
             Event::Connected => {
                 self.connects.fetch_add(1, Relaxed);
+                tracing::info!(role = self.role, "connected to NATS");
                 self.changes.send_modify(|change| change.connected = true);
             }
             Event::Disconnected | Event::Closed => {
                 self.disconnects.fetch_add(1, Relaxed);
+                tracing::info!(role = self.role, "the connection to NATS is gone");
                 self.changes.send_modify(|change| {
                     change.connected = false;
                     change.losses += 1;

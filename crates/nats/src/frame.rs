@@ -3,12 +3,14 @@
 mod decode;
 mod encode;
 mod error;
+mod json;
 mod reader;
 
 pub use self::{
     decode::{Decoder, Frame, Limits},
     encode::Encoder,
     error::{EncodeError, FrameError},
+    json::{JsonError, frame_to_json, json_to_frame},
 };
 
 /// The first two bytes.

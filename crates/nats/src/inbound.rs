@@ -232,7 +232,7 @@ impl Inbound {
             market: Arc::new(market),
             handover: Arc::default(),
             critical: Arc::default(),
-            links: [Link::new(), Link::new()],
+            links: [Link::new("market data in"), Link::new("critical in")],
         });
         let config = Arc::new(config);
         let versions = Arc::new(Mutex::new(Versions::new(config.follow)));
@@ -385,8 +385,8 @@ fn open(
     links: &[Arc<Link>; 2],
 ) -> Result<(tokio::runtime::Runtime, [Client; 2]), InboundError> {
     crate::runtime::begin(async {
-        let market = config.connect.open("market data in", QUEUE, &links[0]).await?;
-        let critical = config.connect.open("critical in", QUEUE, &links[1]).await?;
+        let market = config.connect.open(QUEUE, &links[0]).await?;
+        let critical = config.connect.open(QUEUE, &links[1]).await?;
         Ok([market, critical])
     })
 }

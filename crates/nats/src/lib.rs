@@ -30,7 +30,10 @@ pub use async_nats;
 pub use self::{
     connect::{Connect, ConnectError, Credentials, LinkStats},
     control::{Commands, RemoteAnswer, RemoteCommand, RemoteError, Sent, command},
-    frame::{Decoder, EncodeError, Encoder, Frame, FrameError, Limits},
+    frame::{
+        Decoder, EncodeError, Encoder, Frame, FrameError, JsonError, Limits, frame_to_json,
+        json_to_frame,
+    },
     inbound::{
         Inbound, InboundConfig, InboundError, InboundStats, Known, Receipt, Settled, Sink, Stopped,
     },

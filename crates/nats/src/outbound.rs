@@ -160,7 +160,7 @@ impl Outbound {
         let shared = Arc::new(Shared {
             market: Arc::new(market),
             critical: Arc::new(Critical::new(outbox, names, envelope)),
-            links: [Link::new(), Link::new()],
+            links: [Link::new("market data out"), Link::new("critical out")],
         });
         let (runtime, clients) = open(&config, &shared.links)?;
         let (stop, stopped) = watch::channel(false);
@@ -267,8 +267,8 @@ fn open(
 ) -> Result<(tokio::runtime::Runtime, [Client; 2]), OutboundError> {
     crate::runtime::begin(async {
         let connect = &config.connect;
-        let market = connect.open("market data out", MARKET_QUEUE, &links[0]).await?;
-        let critical = connect.open("critical out", 2 * config.in_flight, &links[1]).await?;
+        let market = connect.open(MARKET_QUEUE, &links[0]).await?;
+        let critical = connect.open(2 * config.in_flight, &links[1]).await?;
         Ok([market, critical])
     })
 }

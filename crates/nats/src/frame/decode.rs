@@ -12,16 +12,16 @@ use crate::{Envelope, Names, NatsPools, OriginName, Received};
 /// A frame that was read whole, and is in order: what it says is taken into an object by a [`Decoder`].
 #[derive(Clone, Debug)]
 pub struct Frame<'a> {
-    envelope: Envelope,
-    header: Header,
+    pub(super) envelope: Envelope,
+    pub(super) header: Header,
     venue: &'a str,
     instrument_text: &'a str,
     instrument: Option<Instrument>,
-    body: Body<'a>,
+    pub(super) body: Body<'a>,
 }
 
 #[derive(Clone, Debug)]
-enum Body<'a> {
+pub(super) enum Body<'a> {
     Event(Payload),
     Book { first_sequence: u64, sources: RawSources<'a>, sides: [RawSide<'a>; 2] },
     Merged(Box<RawMerged<'a>>),
@@ -31,24 +31,24 @@ enum Body<'a> {
 
 /// One side of a book, best level first.
 #[derive(Clone, Copy, Debug)]
-struct RawSide<'a> {
+pub(super) struct RawSide<'a> {
     levels: &'a [u8],
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct RawSources<'a> {
-    venues: [&'a str; Sources::MOST],
-    len: usize,
-    missing: usize,
+pub(super) struct RawSources<'a> {
+    pub(super) venues: [&'a str; Sources::MOST],
+    pub(super) len: usize,
+    pub(super) missing: usize,
 }
 
 #[derive(Clone, Debug)]
-struct RawMerged<'a> {
-    window: u64,
-    sources: RawSources<'a>,
-    quotes: [Option<(Level, &'a str)>; 2],
-    prices: [Option<Price>; 2],
-    volume: Quantity,
+pub(super) struct RawMerged<'a> {
+    pub(super) window: u64,
+    pub(super) sources: RawSources<'a>,
+    pub(super) quotes: [Option<(Level, &'a str)>; 2],
+    pub(super) prices: [Option<Price>; 2],
+    pub(super) volume: Quantity,
 }
 
 impl<'a> Frame<'a> {
@@ -229,7 +229,7 @@ fn side<'a>(name: &'static str, reader: &mut Reader<'a>) -> Result<RawSide<'a>, 
 const LEVEL: usize = 16;
 
 impl RawSide<'_> {
-    fn iter(&self) -> impl Iterator<Item = Level> + '_ {
+    pub(super) fn iter(&self) -> impl Iterator<Item = Level> + '_ {
         self.levels.chunks_exact(LEVEL).map(|bytes| {
             let (mut price, mut quantity) = ([0; 8], [0; 8]);
             price.copy_from_slice(&bytes[..8]);
