@@ -10,7 +10,7 @@ use std::{
 
 use hdrhistogram::Histogram;
 use meltica::{
-    Builder, Consumer, Delivery, Select,
+    Builder, Consumer, Delivery, Message, Select,
     event::{InstrumentId, Topic, VenueId},
 };
 use twox_hash::XxHash64;
@@ -179,7 +179,8 @@ impl Seen {
     fn note(&mut self, delivery: &Delivery, now: u64) {
         let header = delivery.header();
         delivery.hash_content(&mut self.content);
-        if delivery.is_critical() {
+        // Control events answer commands: whoever sends those hears of them, and no venue publishes them.
+        if matches!(delivery.message, Message::Execution(_)) {
             self.ledger.note(header.trace.0);
         }
         if header.ingest_mono_ns > 0 {

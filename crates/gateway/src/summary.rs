@@ -72,7 +72,7 @@ pub(crate) struct Summary {
     pub(crate) elapsed_s: f64,
 }
 
-/// Execution reports and control events, by a ledger of trace ids at both ends.
+/// Execution reports, by a ledger of trace ids at both ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Critical {
     pub(crate) published: u64,

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use meltica::Pipeline;
+use meltica::{Message, Pipeline};
 use meltica_nats::{Inbound, InboundConfig, Names, NatsPools, Receipt, Received, Settled, Stopped};
 
 use super::{RemoteError, Traffic, connect, kept, own_name};
@@ -75,8 +75,11 @@ pub(crate) fn subscribe(args: &RunArgs, url: &str) -> Result<Summary, RunError> 
         match receipt {
             Some(Receipt(receipt)) => {
                 let trace = message.header().trace.0;
+                let is_report = matches!(message, Message::Execution(_));
                 feed.push_for_receipt(message, receipt).map_err(|_| Stopped)?;
-                notes.critical.lock().unwrap_or_else(PoisonError::into_inner).note(trace);
+                if is_report {
+                    notes.critical.lock().unwrap_or_else(PoisonError::into_inner).note(trace);
+                }
                 Ok(())
             }
             None => feed.push(message).map_err(|_| Stopped),
