@@ -1,6 +1,7 @@
 //! Connections to the server: where to, as whom, and what becomes of them.
 
 use std::{
+    error::Error as _,
     fs, io,
     path::PathBuf,
     sync::{
@@ -140,19 +141,27 @@ impl Connect {
         };
         match options.clone().connect(&servers[..]).await {
             Ok(client) => Ok(client),
-            Err(error) => match error.kind() {
-                ConnectErrorKind::Io | ConnectErrorKind::Dns | ConnectErrorKind::TimedOut => {
-                    tracing::warn!(url = hidden(&self.url), %error, "no server yet; trying on");
-                    let options = options.retry_on_initial_connect();
-                    options.connect(&servers[..]).await.map_err(|error| self.refused(&error))
-                }
-                _ => Err(self.refused(&error)),
-            },
+            Err(error) if is_absence(&error) => {
+                tracing::warn!(url = hidden(&self.url), %error, "no server yet; trying on");
+                let options = options.retry_on_initial_connect();
+                options.connect(&servers[..]).await.map_err(|error| self.refused(&error))
+            }
+            Err(error) => Err(self.refused(&error)),
         }
     }
 
     fn refused(&self, error: &async_nats::ConnectError) -> ConnectError {
         ConnectError::Refused { url: hidden(&self.url), reason: error.to_string() }
+    }
+}
+
+/// Whether there may be a server later, as it is. A certificate that nobody vouches for stays so.
+fn is_absence(error: &async_nats::ConnectError) -> bool {
+    let io = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+    match error.kind() {
+        ConnectErrorKind::Dns | ConnectErrorKind::TimedOut => true,
+        ConnectErrorKind::Io => io.is_none_or(|io| io.kind() != io::ErrorKind::InvalidData),
+        _ => false,
     }
 }
 

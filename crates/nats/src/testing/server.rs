@@ -17,6 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub struct ServerOptions {
     sync_always: bool,
     extra: String,
+    whole: Option<String>,
 }
 
 impl ServerOptions {
@@ -24,6 +25,13 @@ impl ServerOptions {
     #[must_use]
     pub fn sync_always(self) -> Self {
         Self { sync_always: true, ..self }
+    }
+
+    /// This configuration as it is, but for `port: 4222` and `/var/lib/nats`, in whose place are a port and a folder of its
+    /// own.
+    #[must_use]
+    pub fn whole(self, config: &str) -> Self {
+        Self { whole: Some(config.to_owned()), ..self }
     }
 
     /// More lines of its configuration.
@@ -169,6 +177,11 @@ impl Server {
             port => port.to_string(),
         };
         let folder = folder.display();
+        if let Some(whole) = &self.options.whole {
+            let whole = whole.replace("port: 4222", &format!("port: {port}"));
+            let whole = whole.replace("/var/lib/nats", &format!("{folder}/store"));
+            return format!("{whole}\nports_file_dir: \"{folder}\"\n");
+        }
         let sync = if self.options.sync_always { "sync_interval: always" } else { "" };
         format!(
             "host: 127.0.0.1\nport: {port}\nports_file_dir: \"{folder}\"\n\
@@ -187,7 +200,7 @@ impl Drop for Server {
 /// 4222 of `{"nats":["nats://127.0.0.1:4222"]}`.
 fn port_of(text: &str) -> Option<u16> {
     let after = text.split_once("\"nats\":")?.1;
-    let digits = after.split_once("127.0.0.1:")?.1;
+    let digits = after.split_once("://")?.1.split_once(':')?.1;
     digits.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
