@@ -99,8 +99,10 @@ const PACKAGES: &[(&str, &str, &[&str])] = &[
     ("crates/venue-coinbase", "meltica-venue-coinbase", &["meltica-venue"]),
     ("crates/venue-kraken", "meltica-venue-kraken", &["meltica-venue"]),
     ("crates/venue-okx", "meltica-venue-okx", &["meltica-venue"]),
+    ("crates/nats", "meltica-nats", &["meltica-venue"]),
     ("crates/gateway", "meltica-gateway", &["meltica", "meltica-venue-binance"]),
     ("crates/simulation", "meltica-simulation", &["meltica"]),
+    ("crates/faults", "meltica-faults", &["meltica", "meltica-nats"]),
     ("benches", "meltica-benches", &["meltica", "meltica-recycler", "meltica-dispatcher"]),
     ("xtask", "xtask", &[]),
 ];

@@ -98,10 +98,11 @@ pub(crate) fn run(args: &PublisherArgs) -> Result<(), String> {
 
     let stop = Arc::new(AtomicBool::new(false));
     let ended = Arc::clone(&stop);
-    let listening = thread::spawn(move || {
+    let listening = thread::Builder::new().name("stdin".to_owned()).spawn(move || {
         let _ = io::stdin().lock().lines().next();
         ended.store(true, Relaxed);
     });
+    let listening = listening.map_err(|e| text(&e))?;
     generate(args, &running, venue, &instruments, last, &stop)?;
     let _ = listening.join();
     let end = running.shutdown(Duration::from_secs(10)).ok_or("the pipeline ended early")?;

@@ -162,6 +162,9 @@ pub(crate) fn run(args: &RunArgs) -> Result<Summary, RunError> {
     for (venue, counts) in names.iter().zip(&counts) {
         metrics = metering::of_venue(metrics, venue.name(), counts);
     }
+    if let Some(publishing) = &publishing {
+        metrics = publishing.metrics(metrics);
+    }
     let flag = interrupt.clone();
     let address = door.address();
     let server = door.serve(metrics, move || !flag.is_set())?;

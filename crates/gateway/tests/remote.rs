@@ -126,3 +126,18 @@ fn what_cannot_be_is_said_before_anything_starts() {
     let key = error(&["--subscribe", "nats://127.0.0.1:1", "--nkey", "/no/such/file"]);
     assert!(key.contains("/no/such/file"), "{key}");
 }
+
+#[test]
+fn every_flag_of_the_example_for_three_hosts_exists() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/nats/compose.yaml");
+    let page = std::fs::read_to_string(page).unwrap();
+    let help =
+        Command::new(env!("CARGO_BIN_EXE_meltica")).args(["run", "--help"]).output().unwrap();
+    let help = String::from_utf8_lossy(&help.stdout).into_owned();
+    let flags: Vec<_> = page.lines().filter_map(|line| line.trim().strip_prefix("- --")).collect();
+    assert!(flags.len() > 8, "{flags:?}");
+    for flag in flags {
+        let name = flag.split('=').next().unwrap();
+        assert!(help.contains(&format!("--{name} ")), "--{name}");
+    }
+}

@@ -14,18 +14,18 @@ use meltica_nats::{
 /// The server, and the folder with what its clients need.
 fn server(folder: &Path) -> Server {
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/nats/server.conf");
-    let mut config = fs::read_to_string(page).unwrap();
-    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
-    fs::write(folder.join("server.pem"), made.cert.pem()).unwrap();
-    fs::write(folder.join("server.key"), made.signing_key.serialize_pem()).unwrap();
-    config = config.replace("/etc/nats", folder.to_str().unwrap());
+    let mut config = fs::read_to_string(page).expect("the page");
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
+    fs::write(folder.join("server.pem"), made.cert.pem()).expect("it can be made");
+    fs::write(folder.join("server.key"), made.signing_key.serialize_pem()).expect("it can be made");
+    config = config.replace("/etc/nats", folder.to_str().expect("it can be made"));
     config = config.replace("host: 0.0.0.0", "host: 127.0.0.1");
     for role in ["PUBLISHER", "SUBSCRIBER", "OPERATOR", "OBSERVER", "STRANGER"] {
         let key = nkeys::KeyPair::new_user();
-        fs::write(folder.join(role), key.seed().unwrap()).unwrap();
+        fs::write(folder.join(role), key.seed().expect("it can be made")).expect("it can be made");
         config = config.replace(&format!("\"U{role}\""), &format!("\"{}\"", key.public_key()));
     }
-    Server::start(ServerOptions::default().whole(&config)).unwrap()
+    Server::start(ServerOptions::default().whole(&config)).expect("it can be made")
 }
 
 fn connect(server: &Server, folder: &Path, role: &str) -> Connect {
@@ -35,7 +35,11 @@ fn connect(server: &Server, folder: &Path, role: &str) -> Connect {
 }
 
 fn outbound(connect: Connect, folder: &Path, origin: &str) -> OutboundConfig {
-    OutboundConfig::new(connect, origin.parse().unwrap(), folder.join(format!("{origin}.outbox")))
+    OutboundConfig::new(
+        connect,
+        origin.parse().expect("a name"),
+        folder.join(format!("{origin}.outbox")),
+    )
 }
 
 #[test]

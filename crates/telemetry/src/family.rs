@@ -253,6 +253,38 @@ families! {
         "Times that the book was not what its checksum said.";
     BOOK_RESYNCS = "book_resyncs_total" Counter, ["venue", "instrument"],
         "Snapshots that brought the book back after it could not be trusted.";
+    NATS_FRAMES = "nats_frames_total" Counter, ["way"],
+        "Frames of market data over NATS: out (sent), in (received).";
+    NATS_BYTES = "nats_bytes_total" Counter, ["way"],
+        "Bytes in these.";
+    NATS_FOLDED = "nats_folded_total" Counter, ["way"],
+        "Market data that became part of newer ones: out (before they were sent), in (before the pipeline took them).";
+    NATS_LOST = "nats_lost_total" Counter, ["cause"],
+        "Market data that did not come through: dropped_out, dropped_in (trades, because too many waited), missing (never came, by their numbers), baseless (deltas of a book of which something is missing), pool_empty, malformed, foreign (of a stream that another sender has).";
+    NATS_REFRESHED = "nats_refreshed_total" Counter, ["way"],
+        "Frames that repeat what was sent: out (sent), in (passed over, since it was there).";
+    NATS_CRITICAL = "nats_critical_total" Counter, ["way"],
+        "Critical messages: out (taken into the outbox), in (handed to the pipeline).";
+    NATS_ACKNOWLEDGED = "nats_critical_acknowledged_total" Counter, ["way"],
+        "Critical messages: out (the server has them), in (the pipeline was done with them, and the server knows).";
+    NATS_REPEATED = "nats_critical_repeated_total" Counter, ["cause"],
+        "Critical messages that came again and went no further: redelivered, identity (another sender has sent them too), known (the application had them).";
+    NATS_MISSING = "nats_critical_missing_total" Counter, [],
+        "Critical messages that were not in the stream any more, and were not had.";
+    NATS_CRITICAL_MALFORMED = "nats_critical_malformed_total" Counter, [],
+        "Critical messages that were not understood; they stay in the stream.";
+    NATS_WAITING = "nats_critical_waiting" Gauge, ["where"],
+        "Critical messages that are somewhere: outbox (for the server), held (for earlier ones), pipeline (for its consumers).";
+    NATS_OUTBOX_BYTES = "nats_outbox_bytes" Gauge, [],
+        "How large the outbox is.";
+    NATS_CONNECTED = "nats_connected" Gauge, ["connection"],
+        "1 while the connection stands, else 0.";
+    NATS_CONNECTIONS = "nats_connections_total" Counter, ["connection"],
+        "Connections that were made.";
+    NATS_SLOW = "nats_slow_consumer_total" Counter, ["connection"],
+        "At least so many messages came faster than they were taken off the connection, and are lost.";
+    NATS_ERRORS = "nats_errors_total" Counter, ["connection"],
+        "What the server or the client complained of.";
     PROCESS_BUILD_INFO = "meltica_build_info" Gauge, ["version"],
         "Always 1; says which version runs.";
     PROCESS_UPTIME = "meltica_uptime_seconds" Gauge, [],

@@ -7,9 +7,10 @@ use std::{
 
 use meltica::{Builder, Consumer, Control, Delivery, Select, event::Catalog};
 use meltica_nats::{Names, OriginName, Outbound, OutboundConfig};
+use meltica_telemetry::Metrics;
 
 use super::{RemoteError, Traffic, commands::Remote, connect, kept, own_name};
-use crate::{bridge, cli::RemoteArgs, say::say};
+use crate::{bridge, cli::RemoteArgs, metering, say::say};
 
 /// The consumer's name.
 const CONSUMER: &str = "nats";
@@ -58,6 +59,14 @@ impl Publishing {
             self.config.outbox.display()
         ));
         Ok(())
+    }
+
+    /// The same metrics, and what is counted of this.
+    pub(crate) fn metrics(&self, metrics: Metrics) -> Metrics {
+        match self.outbound.get() {
+            Some(outbound) => metering::of_outbound(metrics, outbound.stats_handle()),
+            None => metrics,
+        }
     }
 
     /// Sends what waits, until `limit` is over. After the pipeline's end, with which its consumer has gone.

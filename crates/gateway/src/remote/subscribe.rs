@@ -20,6 +20,7 @@ use crate::{
     http::Door,
     interrupt::Interrupt,
     ledger::Ledger,
+    metering,
     run::{DRAIN, FEED_CAPACITY, LANE_CAPACITY, RunError, counted, watch},
     say::say,
     summary::Summary,
@@ -60,12 +61,6 @@ pub(crate) fn subscribe(args: &RunArgs, url: &str) -> Result<Summary, RunError> 
     let running = builder.build()?.spawn(FEED_CAPACITY)?;
 
     let start = Instant::now();
-    let flag = interrupt.clone();
-    let address = door.address();
-    let server = door.serve(counted(running.metrics(), start), move || !flag.is_set())?;
-    if let Some(address) = address {
-        say(format_args!("metrics at http://{address}/metrics"));
-    }
     let came = Arc::new(Came::default());
     let (feed, notes) = (running.feed(), Arc::clone(&came));
     let sink = move |received: Received, receipt: Option<Receipt>| {
@@ -89,6 +84,14 @@ pub(crate) fn subscribe(args: &RunArgs, url: &str) -> Result<Summary, RunError> 
     let pools = pools(running.pools());
     let inbound = Inbound::start(config, names, pools, settled, None, sink);
     let inbound = inbound.map_err(RemoteError::from)?;
+    let metrics = counted(running.metrics(), start);
+    let metrics = metering::of_inbound(metrics, inbound.stats_handle());
+    let flag = interrupt.clone();
+    let address = door.address();
+    let server = door.serve(metrics, move || !flag.is_set())?;
+    if let Some(address) = address {
+        say(format_args!("metrics at http://{address}/metrics"));
+    }
     say(format_args!("subscribed at {url} as {durable}"));
     let allocations = watch(&running, args, start, &interrupt);
     interrupt.set();
