@@ -47,9 +47,13 @@ impl Process {
         if let Ok(Some(status)) = self.child.try_wait() {
             return Err(self.ended(status));
         }
-        let resident = memory::resident(self.child.id()).unwrap_or(0);
-        self.most_memory = self.most_memory.max(resident);
+        self.most_memory = self.most_memory.max(self.memory());
         Ok(())
+    }
+
+    /// Its resident memory now, in bytes.
+    pub(crate) fn memory(&self) -> u64 {
+        memory::resident(self.child.id()).unwrap_or(0)
     }
 
     /// Asks it to end, and waits for that.

@@ -18,11 +18,17 @@ pub(crate) struct Report {
     pub(crate) connections: u64,
     pub(crate) publisher_memory: u64,
     pub(crate) receiver_memory: u64,
+    /// For how long the server was away in the end, and how much memory that took of a publisher.
+    pub(crate) outage: Duration,
+    pub(crate) outage_memory: u64,
     /// What the receiver's processes found wrong.
     pub(crate) problems: Vec<String>,
     /// How long each fault took until orders of every producer came again.
     pub(crate) recoveries: Vec<(Fault, Duration)>,
 }
+
+/// In the second half of an outage a publisher may take so much more, in bytes: what waits is in a file.
+const OUTAGE_MEMORY: u64 = 8 << 20;
 
 /// The ledgers, side by side.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -99,6 +105,12 @@ impl Report {
                 broken.push(format!("{who} took {} MiB of memory", memory >> 20));
             }
         }
+        if self.outage_memory > OUTAGE_MEMORY {
+            broken.push(format!(
+                "{} MiB of memory while the server was away",
+                self.outage_memory >> 20
+            ));
+        }
         if broken.is_empty() { Ok(()) } else { Err(broken.join("; ")) }
     }
 
@@ -130,6 +142,8 @@ impl Report {
             "connections": self.connections,
             "publisher_memory_bytes": self.publisher_memory,
             "receiver_memory_bytes": self.receiver_memory,
+            "outage_seconds": self.outage.as_secs(),
+            "outage_memory_bytes": self.outage_memory,
             "faults": recoveries,
             "problems": self.problems,
         })
@@ -137,12 +151,13 @@ impl Report {
     }
 }
 
-const NAMED: [(Fault, &str); 5] = [
+const NAMED: [(Fault, &str); 6] = [
     (Fault::KillPublisher, "publisher killed"),
     (Fault::KillReceiver, "receiver killed"),
     (Fault::KillServer, "server killed"),
     (Fault::Cut, "connections cut"),
     (Fault::Stall, "connections stalled"),
+    (Fault::Delay, "connections slowed"),
 ];
 
 impl fmt::Display for Report {
@@ -171,6 +186,12 @@ impl fmt::Display for Report {
             "most resident memory   {} MiB a publisher, {} MiB the receiver",
             self.publisher_memory >> 20,
             self.receiver_memory >> 20
+        )?;
+        writeln!(
+            f,
+            "server away            {} s, and {} KiB more in the second half of that",
+            self.outage.as_secs(),
+            self.outage_memory >> 10
         )?;
         for problem in &self.problems {
             writeln!(f, "found wrong            {problem}")?;

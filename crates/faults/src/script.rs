@@ -24,8 +24,8 @@ const RECOVERY: Duration = Duration::from_secs(30);
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ScriptArgs {
-    /// How often each thing goes wrong: a publisher is killed, the receiver is, the server is, connections are cut, and
-    /// connections stall.
+    /// How often each thing goes wrong: a publisher is killed, the receiver is, the server is, connections are cut, they
+    /// stall, and they are slow.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     pub(crate) cycles: u64,
     /// In which order, and how far apart.
@@ -37,6 +37,9 @@ pub(crate) struct ScriptArgs {
     /// Market data per second and publisher.
     #[arg(long, default_value_t = 3_000)]
     market: u32,
+    /// In the end, leave the server away for so many seconds under load, and see what memory the publishers take meanwhile.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    outage: u64,
     /// How many subscriptions the receiver makes, and makes again after each end of its connection.
     #[arg(long, default_value_t = 1_000)]
     subscriptions: usize,
@@ -56,10 +59,17 @@ pub(crate) enum Fault {
     KillServer,
     Cut,
     Stall,
+    Delay,
 }
 
-const FAULTS: [Fault; 5] =
-    [Fault::KillPublisher, Fault::KillReceiver, Fault::KillServer, Fault::Cut, Fault::Stall];
+const FAULTS: [Fault; 6] = [
+    Fault::KillPublisher,
+    Fault::KillReceiver,
+    Fault::KillServer,
+    Fault::Cut,
+    Fault::Stall,
+    Fault::Delay,
+];
 
 struct Stage {
     folder: PathBuf,
@@ -98,6 +108,8 @@ pub(crate) fn run(args: &ScriptArgs) -> Result<Report, String> {
     if !args.json {
         eprintln!();
     }
+    report.outage = Duration::from_secs(args.outage);
+    report.outage_memory = stage.outage(report.outage)?;
     report.connections = stage.proxies.iter().map(Proxy::connections).sum();
     for publisher in &mut stage.publishers {
         publisher.finish(Duration::from_secs(90))?;
@@ -178,6 +190,13 @@ impl Stage {
                 proxy.go();
                 Ok(())
             }
+            Fault::Delay => {
+                let proxy = &self.proxies[random.usize(..self.proxies.len())];
+                proxy.delay(Duration::from_millis(random.u64(1..50)));
+                thread::sleep(Duration::from_millis(random.u64(50..400)));
+                proxy.delay(Duration::ZERO);
+                Ok(())
+            }
         }
     }
 
@@ -217,6 +236,24 @@ impl Stage {
             }
             thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// The server is away for so long; how much more memory the publishers took in its second half than in its first, in
+    /// bytes.
+    fn outage(&mut self, time: Duration) -> Result<u64, String> {
+        self.server.kill().map_err(|error| error.to_string())?;
+        let start = Instant::now();
+        let (mut first, mut second) = (0, 0);
+        while start.elapsed() < time {
+            thread::sleep(Duration::from_millis(50));
+            self.look()?;
+            let half = if start.elapsed() < time / 2 { &mut first } else { &mut second };
+            let now = self.publishers.iter().map(Process::memory).max().unwrap_or(0);
+            *half = now.max(*half);
+        }
+        self.server.restart().map_err(|error| error.to_string())?;
+        self.wait_for_news(RECOVERY).map_err(|error| format!("after the outage: {error}"))?;
+        Ok(second.saturating_sub(first))
     }
 
     fn look(&mut self) -> Result<(), String> {

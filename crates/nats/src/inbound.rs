@@ -370,7 +370,7 @@ impl Shared {
             gaps: critical.gaps.load(Relaxed),
             missing: critical.missing.load(Relaxed),
             held: critical.held.load(Relaxed),
-            in_progress: critical.in_progress.load(Relaxed),
+            in_progress: critical.in_progress.load(Relaxed).saturating_sub(self.handover.left()),
             restarts: critical.restarts.load(Relaxed),
             market_link: self.links[0].stats(),
             critical_link: self.links[1].stats(),
@@ -460,6 +460,7 @@ fn hand_on_market(market: &Market, sink: &impl Sink) {
 fn hand_on_critical(handover: &Handover, sink: &impl Sink) {
     while let Some((receipt, message)) = handover.take() {
         if sink.take(message, Some(receipt)).is_err() {
+            handover.refuse();
             return;
         }
     }

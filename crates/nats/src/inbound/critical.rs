@@ -62,6 +62,8 @@ pub(crate) struct Handover {
     queue: Mutex<VecDeque<(Receipt, Received)>>,
     news: Condvar,
     stopped: AtomicBool,
+    /// How many were taken, and then not by the pipeline.
+    refused: AtomicU64,
 }
 
 impl Handover {
@@ -82,6 +84,21 @@ impl Handover {
             }
             queue = self.news.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    /// The one that was taken last has not come to the pipeline, and none will.
+    pub(crate) fn refuse(&self) {
+        self.refused.fetch_add(1, Relaxed);
+        self.stop();
+    }
+
+    /// How many will not come to the pipeline in this life.
+    pub(crate) fn left(&self) -> u64 {
+        if !self.stopped.load(Relaxed) {
+            return 0;
+        }
+        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.len() as u64 + self.refused.load(Relaxed)
     }
 
     /// Nothing more is handed on: what waits is not acknowledged, and so comes again.

@@ -194,10 +194,7 @@ impl Market {
 impl Outgoing {
     fn new(subject: Subject, view: View<'_>) -> Self {
         let content = match view {
-            View::Event(event) if view.kind() == EventKind::Trade => {
-                let _ = event;
-                Content::Trades(VecDeque::new())
-            }
+            View::Event(_) if view.kind() == EventKind::Trade => Content::Trades(VecDeque::new()),
             View::Event(event) => Content::Latest { value: Latest::Event(*event), is_sent: true },
             View::Merged(merged) => {
                 Content::Latest { value: Latest::Merged(*merged), is_sent: true }
