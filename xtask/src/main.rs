@@ -15,6 +15,7 @@ mod nats_server;
 mod packages;
 mod planted;
 mod quickstart;
+mod release;
 mod scope;
 mod simulate;
 mod step;
@@ -25,13 +26,21 @@ mod workspace;
 
 use std::process::ExitCode;
 
-use self::{step::Step, workspace::Workspace};
+use self::{failure::Failure, step::Step, workspace::Workspace};
+
+/// A command that takes arguments of its own.
+type With = fn(&Workspace, &[String]) -> Result<(), Failure>;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let workspace = Workspace::ours();
-    if let ["simulate", ..] = arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        return match simulate::with(&workspace, &arguments[1..]) {
+    let with: Option<With> = match arguments.first().map(String::as_str) {
+        Some("simulate") => Some(simulate::with),
+        Some("release") => Some(release::with),
+        _ => None,
+    };
+    if let Some(with) = with {
+        return match with(&workspace, &arguments[1..]) {
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) => {
                 eprintln!("{failure}");
@@ -67,6 +76,7 @@ fn usage() -> String {
         line(name, what);
     }
     line("simulate", "a hundred thousand seeds; with --seed N one of them, with --help what else");
+    line("release", "packs, builds and uploads every package; with --dry-run, all but the last");
     line("deep", "what takes longer than CI may:");
     for Step { name, what, .. } in deep::STEPS {
         line(&format!("  {name}"), what);

@@ -22,3 +22,11 @@ fn an_unknown_command_is_answered_with_the_usage_and_code_2() {
 fn help_is_no_mistake() {
     assert_eq!(xtask(&["help"]).status.code(), Some(0));
 }
+
+#[test]
+fn a_release_that_is_not_understood_uploads_nothing() {
+    let output = xtask(&["release", "--wet-run"]);
+    assert!(!output.status.success());
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(text.contains("usage: cargo xtask release [--dry-run]"), "{text}");
+}

@@ -1,0 +1,117 @@
+//! A release: every published package packed, built from what was packed, and uploaded unless it is a dry run.
+
+use std::{fs, process::Stdio};
+
+use cargo_metadata::Package;
+
+use crate::{failure::Failure, workspace::Workspace};
+
+/// Crates that are useful alone, and so are to build with little.
+const GROUND: &[&str] = &[
+    "meltica-stats",
+    "meltica-event",
+    "meltica-recycler",
+    "meltica-orchestrator",
+    "meltica-dispatcher",
+    "meltica-consumer",
+];
+
+/// `cargo xtask release`, with `--dry-run` or without.
+pub(crate) fn with(workspace: &Workspace, arguments: &[String]) -> Result<(), Failure> {
+    let is_dry = match arguments {
+        [] => false,
+        [flag] if flag == "--dry-run" => true,
+        _ => {
+            return Err(Failure::new(
+                "usage: cargo xtask release [--dry-run]",
+                "Without --dry-run the packages are uploaded to crates.io, which cannot be undone.",
+            ));
+        }
+    };
+    clean(workspace)?;
+    let metadata = workspace.metadata()?;
+    let packages = metadata.workspace_packages();
+    let published: Vec<&Package> = packages.into_iter().filter(|p| is_published(p)).collect();
+    changelogs(&published, is_dry)?;
+    for name in GROUND {
+        let mut tree =
+            workspace.cargo(["tree", "--locked", "-e", "normal", "--prefix", "depth", "-p", name]);
+        let _ = workspace.run(&mut tree, "");
+    }
+    // Packages that depend on one another are packed together, and each is built from the packed others.
+    let mut publish = workspace.cargo(["publish", "--workspace", "--locked"]);
+    if is_dry {
+        publish.arg("--dry-run");
+    }
+    workspace.run(
+        &mut publish,
+        "What a package lacks when it is cut off from the repository is named above: a file outside of it, or a \
+         dependency without a version.",
+    )
+}
+
+fn is_published(package: &Package) -> bool {
+    package.publish.as_ref().is_none_or(|registries| !registries.is_empty())
+}
+
+/// What is packed is what is committed.
+fn clean(workspace: &Workspace) -> Result<(), Failure> {
+    let mut status = std::process::Command::new("git");
+    status.args(["status", "--porcelain"]).current_dir(&workspace.root).stdin(Stdio::null());
+    let output = status
+        .output()
+        .map_err(|error| Failure::new(format!("git does not start: {error}"), "Install it."))?;
+    let changes = String::from_utf8_lossy(&output.stdout).into_owned();
+    if output.status.success() && changes.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new(
+        format!("the tree is not what is committed:\n{changes}"),
+        "Commit it, or put it away: a release is made from a commit that others can see.",
+    ))
+}
+
+/// Each package tells what is new in it: under its version, or, for a dry run, under `Unreleased`.
+fn changelogs(packages: &[&Package], is_dry: bool) -> Result<(), Failure> {
+    let mut problems = vec![];
+    for package in packages {
+        let path = package.manifest_path.with_file_name("CHANGELOG.md");
+        let text = fs::read_to_string(&path).unwrap_or_default();
+        problems.extend(
+            problem(&text, &package.version.to_string(), is_dry)
+                .map(|problem| format!("{path}: {problem}")),
+        );
+    }
+    Failure::unless_empty(
+        problems,
+        "Give the package's changelog a section `## VERSION`, with what is new for its users; until the release it is \
+         called `## Unreleased`.",
+    )
+}
+
+fn problem(changelog: &str, version: &str, is_dry: bool) -> Option<String> {
+    let section = |title: &str| {
+        let rest = changelog.split(&format!("\n## {title}")).nth(1)?;
+        let text = rest.split("\n## ").next().unwrap_or_default();
+        text.lines().any(|line| line.starts_with("- ")).then_some(())
+    };
+    let is_told = section(version).or_else(|| section("Unreleased").filter(|()| is_dry));
+    is_told.is_none().then(|| format!("nothing is said of version {version}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::problem;
+
+    #[test]
+    fn a_version_of_which_nothing_is_said_is_a_problem() {
+        let told = "# Changelog\n\n## 0.1.0\n\n- The first.\n";
+        let unreleased = "# Changelog\n\n## Unreleased\n\n- The first.\n";
+        let empty = "# Changelog\n\n## Unreleased\n\n## 0.0.9\n\n- Older.\n";
+        assert_eq!(problem(told, "0.1.0", false), None);
+        assert!(problem(unreleased, "0.1.0", false).is_some());
+        assert_eq!(problem(unreleased, "0.1.0", true), None);
+        assert!(problem(empty, "0.1.0", true).is_some());
+        assert!(problem("", "0.1.0", true).is_some());
+    }
+}
