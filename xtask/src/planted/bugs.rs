@@ -79,10 +79,9 @@ pub(crate) const BUGS: &[Bug] = &[
         name: "flip-stamps-late",
         what: "what waits for order when a flip comes is stamped as of after it",
         file: "crates/dispatcher/src/dispatcher.rs",
-        right: "        let topology = &self.topology;\n        P::stamp(&mut message, topology.version);",
-        wrong: "        let topology = &self.topology;
-        let version = if PLANTED { self.newest.load().version } else { topology.version };
-        P::stamp(&mut message, version);",
+        right: "            P::stamp(&mut message, topology.version);",
+        wrong: "            let version = if PLANTED { self.newest.load().version } else { topology.version };
+            P::stamp(&mut message, version);",
     },
     Bug {
         name: "flip-forgets-what-waits",
@@ -278,11 +277,11 @@ pub(crate) const BUGS: &[Bug] = &[
         name: "unsubscribing-buries-silently",
         what: "critical messages of a consumer that leaves do not reach the dead-letter sink",
         file: "crates/dispatcher/src/lane/close.rs",
-        right: "        if class == Class::Critical {\n            self.sinks.dead_letter(message, &self.name, cause);\n        }\n        self.report(watch, Outcome::Discarded, None);",
+        right: "        if class == Class::Critical {\n            self.sinks.dead_letter(message, &self.name, cause);\n        }\n        // Of what",
         wrong: "        if class == Class::Critical && !PLANTED {
             self.sinks.dead_letter(message, &self.name, cause);
         }
-        self.report(watch, Outcome::Discarded, None);",
+        // Of what",
     },
     Bug {
         name: "runs-while-paused",
