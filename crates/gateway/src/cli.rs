@@ -1,10 +1,11 @@
-use std::{path::PathBuf, str::FromStr, time::Duration};
+use std::{ffi::OsString, path::PathBuf, str::FromStr, time::Duration};
 
-use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use meltica::event::Instrument;
 use meltica_nats::OriginName;
 
 use crate::{
+    config,
     http::Listen,
     soak::{self, Length},
     venues::Venue,
@@ -38,10 +39,40 @@ pub(crate) enum Command {
     /// quiet machine. With `--events` or `--for`: an endurance run, to the end or until the time is
     /// over, whichever is first; fails if a promise is broken.
     Soak(SoakArgs),
+    /// Say everything that is wrong in a file for `run --config`, line by line.
+    CheckConfig(CheckConfigArgs),
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct CheckConfigArgs {
+    /// The file.
+    pub(crate) file: PathBuf,
+}
+
+/// The command line, with the environment where it is silent; ends the process where it is wrong.
+pub(crate) fn parse(arguments: Vec<OsString>) -> Cli {
+    let command = with_environment(Cli::command()).mut_subcommand("run", with_environment);
+    let matches = command.get_matches_from(arguments);
+    Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+}
+
+/// Each flag may be said by a variable as well.
+fn with_environment(command: clap::Command) -> clap::Command {
+    command.mut_args(|arg| match arg.get_long() {
+        None | Some("help" | "version") => arg,
+        Some(flag) => {
+            let variable = config::variable(flag);
+            arg.env(variable).hide_env(true)
+        }
+    })
 }
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct RunArgs {
+    /// Read flags from this TOML file, where neither the command line nor the environment (MELTICA_RATE for --rate) says
+    /// them; docs/meltica.toml has all.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
     /// Connect to this venue's public endpoints; repeat it for several. Without it, to local venues
     /// that this program serves itself, on ports of this machine alone.
     #[arg(long = "venue", value_enum, value_name = "VENUE", requires = "symbols")]

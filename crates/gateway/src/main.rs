@@ -11,6 +11,7 @@ mod audience;
 mod bridge;
 mod cli;
 mod clock;
+mod config;
 mod connection;
 mod http;
 mod interrupt;
@@ -29,21 +30,26 @@ mod summary;
 mod threads;
 mod venues;
 
-use std::{io::Write, process::ExitCode};
+use std::{io::Write, path::Path, process::ExitCode};
 
-use clap::Parser;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
 
 use crate::{
-    cli::{Cli, Command, RunArgs, SoakArgs, SoakPlan},
+    cli::{Command, RunArgs, SoakArgs, SoakPlan},
     interrupt::Interrupt,
     say::say,
     summary::Summary,
 };
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match config::expanded(std::env::args_os().collect()) {
+        Ok(arguments) => cli::parse(arguments),
+        Err(mistakes) => {
+            say(mistakes);
+            return ExitCode::from(2);
+        }
+    };
     // The client tells every event of its connections, of a slow one each message; what matters of it we tell.
     let ours = Targets::new()
         .with_default(LevelFilter::INFO)
@@ -67,6 +73,7 @@ fn main() -> ExitCode {
             outcome.and_then(|summary| tell(&summary, args.json))
         }
         Some(Command::Soak(args)) => soak(&args),
+        Some(Command::CheckConfig(args)) => check_config(&args.file),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -80,6 +87,16 @@ fn main() -> ExitCode {
 fn run(args: &RunArgs) -> Result<(), String> {
     let summary = run::run(args).map_err(|error| error.to_string())?;
     tell(&summary, args.json)
+}
+
+fn check_config(path: &Path) -> Result<(), String> {
+    match config::read(path) {
+        Ok(_) => print(format!("{}: nothing is wrong", path.display())),
+        Err(mistakes) => {
+            mistakes.iter().for_each(say);
+            Err(format!("{} mistakes", mistakes.len()))
+        }
+    }
 }
 
 fn soak(args: &SoakArgs) -> Result<(), String> {
