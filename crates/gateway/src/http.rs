@@ -2,6 +2,7 @@
 //! pipeline does not notice.
 
 use std::{
+    collections::VecDeque,
     convert::Infallible,
     fmt,
     io::{self, ErrorKind},
@@ -22,9 +23,10 @@ use hyper::{
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
 use meltica_telemetry::Metrics;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::{sync::oneshot, task::AbortHandle};
 
-/// How many connections are served at a time; more are closed at once.
+/// How many connections are served at a time. When one more comes, the oldest is closed: who asks is served within
+/// milliseconds, so that one says nothing, or reads nothing.
 const CONNECTIONS: usize = 64;
 /// How long a request's head may take, and a connection be idle.
 const HEAD_LIMIT: Duration = Duration::from_secs(20);
@@ -140,7 +142,7 @@ struct Pages {
 }
 
 async fn accept(listener: tokio::net::TcpListener, pages: Arc<Pages>) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    let mut served: VecDeque<AbortHandle> = VecDeque::with_capacity(CONNECTIONS);
     loop {
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
@@ -150,10 +152,14 @@ async fn accept(listener: tokio::net::TcpListener, pages: Arc<Pages>) {
                 continue;
             }
         };
-        let Ok(place) = Arc::clone(&room).try_acquire_owned() else { continue };
+        served.retain(|connection| !connection.is_finished());
+        if served.len() == CONNECTIONS
+            && let Some(oldest) = served.pop_front()
+        {
+            oldest.abort();
+        }
         let pages = Arc::clone(&pages);
-        tokio::spawn(async move {
-            let _place = place;
+        let connection = tokio::spawn(async move {
             let answer = service_fn(|request| {
                 let response = pages.answer(&request);
                 async move { Ok::<_, Infallible>(response) }
@@ -165,6 +171,7 @@ async fn accept(listener: tokio::net::TcpListener, pages: Arc<Pages>) {
             // Whatever the other side did wrong is its own affair, also that it does not read.
             let _ = tokio::time::timeout(CONNECTION_LIMIT, served).await;
         });
+        served.push_back(connection.abort_handle());
     }
 }
 

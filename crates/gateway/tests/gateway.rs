@@ -345,7 +345,7 @@ fn value(text: &str, series: &str) -> f64 {
 
 #[test]
 fn lm_08_a_run_serves_what_it_counts_and_whether_it_is_well() {
-    let mut run = Serving::start("3s");
+    let mut run = Serving::start("6s");
     std::thread::sleep(std::time::Duration::from_millis(1_000));
     let text = run.get("/metrics");
     assert!(text.starts_with("HTTP/1.1 200 OK\r\n"), "{text}");
@@ -379,9 +379,26 @@ fn lm_08_a_run_serves_what_it_counts_and_whether_it_is_well() {
     assert!(run.ask("what?\r\n\r\n").contains(" 400 "));
     let huge = format!("GET /metrics HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(1 << 20));
     assert!(!run.ask(&huge).contains(" 200 "));
-    // Connections that say nothing keep nobody out for longer than there is room.
-    let idle: Vec<_> = (0..40).map(|_| std::net::TcpStream::connect(&run.address)).collect();
-    assert!(run.get("/healthz").ends_with("ok\n"));
+    // A thousand that say nothing, or half of it, keep nobody out.
+    let idle: Vec<_> = (0..1_000)
+        .map(|number| {
+            let mut stream = std::net::TcpStream::connect(&run.address).expect("it listens");
+            if number % 2 == 0 {
+                // It may be closed already.
+                let _ = stream.write_all(b"GET /metrics HTTP/1.1\r\nX-Slow: ");
+            }
+            stream
+        })
+        .collect();
+    for path in ["/metrics", "/healthz", "/metrics"] {
+        assert!(run.get(path).starts_with("HTTP/1.1 200 OK"), "{path}");
+    }
+    let hostile =
+        ["//metrics/../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/metrics%00", "/<script>"];
+    for path in hostile {
+        let answer = run.get(path);
+        assert!(answer.contains(" 404 ") || answer.contains(" 400 "), "{path}: {answer}");
+    }
     drop(idle);
     let status = run.child.wait().expect("it ends");
     assert!(status.success());
