@@ -17,7 +17,7 @@ use http_body_util::Full;
 use hyper::{
     Method, Request, Response, StatusCode,
     body::{Bytes, Incoming},
-    header::{ALLOW, CONTENT_TYPE},
+    header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderValue},
     server::conn::http1,
     service::service_fn,
 };
@@ -34,6 +34,9 @@ const HEAD_LIMIT: Duration = Duration::from_secs(20);
 const CONNECTION_LIMIT: Duration = Duration::from_secs(60);
 /// How large a request's head may be.
 const HEAD_SIZE: usize = 16 << 10;
+
+/// What asks for OpenMetrics.
+const OPEN_KIND: &str = "application/openmetrics-text";
 
 /// Where to listen, if anywhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -185,9 +188,13 @@ impl Pages {
                 refused
             }
             "/metrics" => {
-                let mut metrics = page(StatusCode::OK, self.metrics.render());
-                let plain = Metrics::CONTENT_TYPE.parse().expect("it is plain text");
-                metrics.headers_mut().insert(CONTENT_TYPE, plain);
+                let (text, kind) = if wants_open(request) {
+                    (self.metrics.render_open(), Metrics::OPEN_CONTENT_TYPE)
+                } else {
+                    (self.metrics.render(), Metrics::CONTENT_TYPE)
+                };
+                let mut metrics = page(StatusCode::OK, text);
+                metrics.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
                 metrics
             }
             "/healthz" if (self.healthy)() => page(StatusCode::OK, "ok\n"),
@@ -195,6 +202,17 @@ impl Pages {
             _ => page(StatusCode::NOT_FOUND, "there is /metrics and /healthz\n"),
         }
     }
+}
+
+/// Whether OpenMetrics is asked for. Whoever takes both is Prometheus, which prefers it.
+fn wants_open(request: &Request<Incoming>) -> bool {
+    let accepts = request.headers().get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    accepts.flat_map(|value| value.split(',')).any(|one| {
+        let mut parts = one.split(';').map(str::trim);
+        let is_open = parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case(OPEN_KIND));
+        // A weight of zero says that it is not wanted.
+        is_open && !parts.any(|part| matches!(part, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"))
+    })
 }
 
 fn page(status: StatusCode, text: impl Into<Bytes>) -> Response<Full<Bytes>> {

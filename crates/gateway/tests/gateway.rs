@@ -371,6 +371,18 @@ fn lm_08_a_run_serves_what_it_counts_and_whether_it_is_well() {
         assert!(value(&text, series) > 0.0, "{series}");
     }
     assert_eq!(value(&text, "recycler_double_puts_total{event_kind=\"event\"}"), 0.0);
+    let accepting = |kinds: &str| {
+        run.ask(&format!(
+            "GET /metrics HTTP/1.1\r\nHost: x\r\nAccept: {kinds}\r\nConnection: close\r\n\r\n"
+        ))
+    };
+    let open = accepting(
+        "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.4,*/*;q=0.1",
+    );
+    assert!(open.contains("content-type: application/openmetrics-text; version=1.0.0"), "{open}");
+    assert!(open.contains("# TYPE recycler_events counter\n") && open.ends_with("# EOF\n"));
+    let plain = accepting("text/plain, application/openmetrics-text;q=0");
+    assert!(plain.contains("content-type: text/plain; version=0.0.4"), "{plain}");
     assert!(run.get("/healthz").ends_with("\r\n\r\nok\n"));
     assert!(run.get("/").starts_with("HTTP/1.1 404"));
     assert!(

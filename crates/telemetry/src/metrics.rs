@@ -3,7 +3,12 @@ use std::{fmt, sync::Arc};
 use meltica_dispatcher::{Protocol, Routes};
 use meltica_recycler::Recycler;
 
-use crate::{Family, Kind, Value, scrape::Scrape, stages, text};
+use crate::{
+    Family, Kind, Value,
+    scrape::Scrape,
+    stages,
+    text::{self, Format},
+};
 
 type Source = Box<dyn Fn(&mut Scrape) + Send + Sync>;
 
@@ -141,13 +146,27 @@ impl Metrics {
     /// Everything as it is now, in the Prometheus text format, version 0.0.4: what a server answers
     /// with the content type [`Metrics::CONTENT_TYPE`].
     pub fn render(&self) -> String {
+        text::render(&self.scrape(), Format::Classic)
+    }
+
+    /// The same in OpenMetrics, version 1.0.0, for whoever asks for it: what a server answers with the content type
+    /// [`Metrics::OPEN_CONTENT_TYPE`].
+    pub fn render_open(&self) -> String {
+        text::render(&self.scrape(), Format::Open)
+    }
+
+    fn scrape(&self) -> Scrape {
         let mut scrape = Scrape::default();
         self.sources.iter().for_each(|read| read(&mut scrape));
-        text::render(&scrape)
+        scrape
     }
 
     /// The content type of what [`render`](Self::render) answers.
     pub const CONTENT_TYPE: &'static str = "text/plain; version=0.0.4; charset=utf-8";
+
+    /// The content type of what [`render_open`](Self::render_open) answers.
+    pub const OPEN_CONTENT_TYPE: &'static str =
+        "application/openmetrics-text; version=1.0.0; charset=utf-8";
 }
 
 impl fmt::Debug for Metrics {

@@ -1,10 +1,48 @@
-//! The Prometheus text format, version 0.0.4.
+//! The Prometheus text format, version 0.0.4, and OpenMetrics, version 1.0.0: alike but for what names a counter, and
+//! how it ends.
 
 use std::fmt::Write;
 
 use crate::{Family, Kind, Value, family::families, scrape::Scrape};
 
-pub(crate) fn render(scrape: &Scrape) -> String {
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    Classic,
+    Open,
+}
+
+impl Format {
+    /// By which name a family is introduced.
+    fn name(self, family: &Family) -> &'static str {
+        match (self, family.kind) {
+            (Self::Open, Kind::Counter) => family.name.trim_end_matches("_total"),
+            _ => family.name,
+        }
+    }
+
+    /// The end of a bucket. OpenMetrics wants one way of writing each number: a point in every one, and an exponent in those
+    /// below a ten-thousandth.
+    fn bound(self, decimal: String) -> String {
+        match decimal.strip_prefix("0.0000") {
+            _ if self == Self::Classic => decimal,
+            Some(digits) => {
+                let leading = digits.len() - digits.trim_start_matches('0').len();
+                let (first, rest) = digits[leading..].split_at(1);
+                let point = if rest.is_empty() { "" } else { "." };
+                format!("{first}{point}{rest}e-{:02}", leading + 5)
+            }
+            None if decimal.contains('.') => decimal,
+            None => format!("{decimal}.0"),
+        }
+    }
+
+    fn help(self, family: &Family) -> String {
+        let help = family.help.replace('\\', r"\\");
+        if self == Self::Open { help.replace('"', "\\\"") } else { help }
+    }
+}
+
+pub(crate) fn render(scrape: &Scrape, format: Format) -> String {
     let mut text = String::with_capacity(16 << 10);
     for family in families::ALL {
         let mut rows = scrape.of(family).peekable();
@@ -12,14 +50,18 @@ pub(crate) fn render(scrape: &Scrape) -> String {
             continue;
         }
         // Writing to a string does not fail.
-        let _ = writeln!(text, "# HELP {} {}", family.name, family.help.replace('\\', r"\\"));
-        let _ = writeln!(text, "# TYPE {} {}", family.name, family.kind.as_str());
-        rows.for_each(|(labels, value)| series(&mut text, family, labels, value));
+        let name = format.name(family);
+        let _ = writeln!(text, "# HELP {name} {}", format.help(family));
+        let _ = writeln!(text, "# TYPE {name} {}", family.kind.as_str());
+        rows.for_each(|(labels, value)| series(&mut text, format, family, labels, value));
+    }
+    if format == Format::Open {
+        text.push_str("# EOF\n");
     }
     text
 }
 
-fn series(text: &mut String, family: &Family, labels: &[String], value: &Value) {
+fn series(text: &mut String, format: Format, family: &Family, labels: &[String], value: &Value) {
     match (value, family.kind) {
         (Value::Number(number), _) => {
             line(text, family, "", labels, None);
@@ -27,7 +69,7 @@ fn series(text: &mut String, family: &Family, labels: &[String], value: &Value) 
         }
         (Value::Histogram(snapshot), Kind::Histogram(unit)) => {
             for bound in unit.bounds() {
-                let le = decimal(u128::from(*bound), unit.digits());
+                let le = format.bound(decimal(u128::from(*bound), unit.digits()));
                 line(text, family, "_bucket", labels, Some(&le));
                 let _ = writeln!(text, "{}", snapshot.count_at_most(*bound));
             }

@@ -6,7 +6,7 @@ use super::*;
 fn labels_are_escaped_as_the_format_asks() {
     let mut scrape = Scrape::default();
     scrape.add(&families::CONSUMER_PANICS, &["a \"b\" \\ c\nd"], 3.into());
-    let text = render(&scrape);
+    let text = render(&scrape, Format::Classic);
     let line = text.lines().last().unwrap();
     assert_eq!(line, r#"consumer_panics_total{consumer_id="a \"b\" \\ c\nd"} 3"#);
 }
@@ -17,7 +17,7 @@ fn a_histogram_has_cumulative_buckets_a_sum_and_a_count_that_agree() {
     [90, 1_000_000, 1_000_001, 30_000_000_000].into_iter().for_each(|ns| histogram.record(ns));
     let mut scrape = Scrape::default();
     scrape.add(&families::DISPATCHER_FAN_OUT_DURATION, &[], histogram.snapshot().into());
-    let text = render(&scrape);
+    let text = render(&scrape, Format::Classic);
     for line in [
         "# TYPE dispatcher_fan_out_duration_seconds histogram",
         "dispatcher_fan_out_duration_seconds_bucket{le=\"0.0000001\"} 1",
@@ -42,7 +42,7 @@ fn what_occurs_twice_under_the_same_labels_is_added_up() {
         let snapshot = histogram.snapshot();
         scrape.add(&families::CONSUMER_PROCESSING_DURATION, &[labels], snapshot.into());
     }
-    let text = render(&scrape);
+    let text = render(&scrape, Format::Classic);
     assert!(text.contains("consumer_panics_total{consumer_id=\"a\"} 3\n"));
     assert!(text.contains("consumer_processing_duration_seconds_count{consumer_id=\"a\"} 2\n"));
     assert_eq!(text.matches("consumer_panics_total{").count(), 2);
@@ -67,5 +67,32 @@ fn the_names_follow_the_conventions_of_the_field() {
         let is_timed = family.kind == Kind::Histogram(crate::Unit::Seconds);
         assert!(!is_timed || family.name.ends_with("_seconds"), "{}", family.name);
         assert!(family.help.ends_with('.') && !family.help.contains('\n'), "{}", family.name);
+    }
+}
+
+#[test]
+fn open_metrics_names_counters_without_their_total_and_ends_with_its_mark() {
+    let histogram = Histogram::new();
+    histogram.record(1);
+    let mut scrape = Scrape::default();
+    scrape.add(&families::CONSUMER_PANICS, &["a"], 3.into());
+    scrape.add(&families::CONSUMER_PROCESSING_DURATION, &["a"], histogram.snapshot().into());
+    let text = render(&scrape, Format::Open);
+    for line in [
+        "# TYPE consumer_panics counter",
+        "consumer_panics_total{consumer_id=\"a\"} 3",
+        "# TYPE consumer_processing_duration_seconds histogram",
+        "consumer_processing_duration_seconds_bucket{consumer_id=\"a\",le=\"1e-07\"} 1",
+        "consumer_processing_duration_seconds_bucket{consumer_id=\"a\",le=\"2.5e-07\"} 1",
+        "consumer_processing_duration_seconds_bucket{consumer_id=\"a\",le=\"0.001\"} 1",
+        "consumer_processing_duration_seconds_bucket{consumer_id=\"a\",le=\"10.0\"} 1",
+        "consumer_processing_duration_seconds_bucket{consumer_id=\"a\",le=\"+Inf\"} 1",
+    ] {
+        assert!(text.lines().any(|other| other == line), "{line} is not in\n{text}");
+    }
+    assert!(text.ends_with("\n# EOF\n"));
+    for family in families::ALL {
+        let is_counter = family.kind.as_str() == "counter";
+        assert_eq!(is_counter, family.name.ends_with("_total"), "{}", family.name);
     }
 }
