@@ -32,11 +32,12 @@ mod venues;
 
 use std::{io::Write, path::Path, process::ExitCode};
 
+use clap::CommandFactory;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
 
 use crate::{
-    cli::{Command, RunArgs, SoakArgs, SoakPlan},
+    cli::{Cli, Command, RunArgs, SoakArgs, SoakPlan},
     interrupt::Interrupt,
     say::say,
     summary::Summary,
@@ -73,7 +74,12 @@ fn main() -> ExitCode {
             outcome.and_then(|summary| tell(&summary, args.json))
         }
         Some(Command::Soak(args)) => soak(&args),
-        Some(Command::CheckConfig(args)) => check_config(&args.file),
+        Some(Command::CheckConfig(args)) => return check_config(&args.file),
+        Some(Command::Completions(args)) => {
+            let mut text = vec![];
+            clap_complete::generate(args.shell, &mut Cli::command(), "meltica", &mut text);
+            print(String::from_utf8_lossy(&text).into_owned())
+        }
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -89,12 +95,15 @@ fn run(args: &RunArgs) -> Result<(), String> {
     tell(&summary, args.json)
 }
 
-fn check_config(path: &Path) -> Result<(), String> {
+fn check_config(path: &Path) -> ExitCode {
     match config::read(path) {
-        Ok(_) => print(format!("{}: nothing is wrong", path.display())),
+        Ok(_) => {
+            say(format_args!("{}: nothing is wrong", path.display()));
+            ExitCode::SUCCESS
+        }
         Err(mistakes) => {
             mistakes.iter().for_each(say);
-            Err(format!("{} mistakes", mistakes.len()))
+            ExitCode::from(2)
         }
     }
 }

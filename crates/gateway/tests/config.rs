@@ -53,7 +53,7 @@ fn everything_that_is_wrong_in_a_file_is_said_with_its_line() {
     for args in [&["check-config", path][..], &["run", "--config", path]] {
         let output = meltica(args, &[]);
         let said = said(&output);
-        assert!(!output.status.success());
+        assert_eq!(output.status.code(), Some(2));
         assert!(said.contains(&format!("{path}:1:1: unknown key `rates`")), "{said}");
         assert!(said.contains(&format!("{path}:3:7: invalid value 'soon'")), "{said}");
     }
@@ -61,4 +61,17 @@ fn everything_that_is_wrong_in_a_file_is_said_with_its_line() {
     assert!(said(&missing).contains("/no/such/file: "));
     let variable = meltica(&["run", "--listen", "none"], &[("MELTICA_RATE", "many")]);
     assert!(said(&variable).contains("invalid value 'many' for '--rate"), "{}", said(&variable));
+}
+
+#[test]
+fn shells_can_complete_and_the_help_has_the_exit_codes() {
+    for shell in ["bash", "zsh", "fish"] {
+        let output = meltica(&["completions", shell], &[]);
+        assert!(output.status.success());
+        let text = said(&output);
+        assert!(text.contains("check-config") && text.contains("nats-ca"), "{shell}");
+    }
+    let help = said(&meltica(&["--help"], &[]));
+    assert!(help.contains("Exit codes: 0 all is well; 1 something is not"), "{help}");
+    assert_eq!(meltica(&["run", "--no-such-flag"], &[]).status.code(), Some(2));
 }
