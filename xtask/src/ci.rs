@@ -29,6 +29,11 @@ pub(crate) const STEPS: &[Step] = &[
         what: "the quickstart's commands do what it says",
         run: quickstart::step,
     },
+    Step {
+        name: "package",
+        what: "every package can be cut off from the repository",
+        run: package,
+    },
     Step { name: "benches", what: "benches compile (CI does not run them)", run: benches },
 ];
 
@@ -88,6 +93,17 @@ fn test(workspace: &Workspace) -> Result<(), Failure> {
 /// What to do about tests, whichever step runs them.
 pub(crate) const FAILED_TESTS: &str = "What does not compile or pass is named above with its \
     file and line; run one test alone with `cargo test -p PACKAGE NAME`.";
+
+/// Without building what was packed: `cargo xtask release --dry-run` does.
+fn package(workspace: &Workspace) -> Result<(), Failure> {
+    workspace.run(
+        &mut workspace.cargo(
+            "publish --workspace --dry-run --no-verify --allow-dirty --locked --quiet".split(' '),
+        ),
+        "The package named above needs something outside of itself: a dependency of ours without a version, a file, or \
+         itself by a version in its own tests (name that by its path alone).",
+    )
+}
 
 fn doc_test(workspace: &Workspace) -> Result<(), Failure> {
     workspace.run(
