@@ -57,7 +57,8 @@ pub struct InboundConfig {
     pub follow: Option<OriginName>,
     /// The stream for critical messages, made if there is none.
     pub stream: StreamPlan,
-    /// How many critical messages the pipeline may have at a time; the server holds the others.
+    /// How many critical messages may be here at a time; the server holds the others. More than all senders together have on
+    /// their way, so that those which a connection's end has put out of order can be put in order again.
     pub in_progress: usize,
     /// After so long the server sends a critical message again that was not acknowledged.
     pub ack_wait: Duration,
@@ -71,7 +72,7 @@ pub struct InboundConfig {
 
 impl InboundConfig {
     /// From this server, remembered there under this name; all else as usual: every venue's market data, critical
-    /// messages from the first one on, 256 of them in progress, again after 2 s, gaps waited for 60 s, 1,024 trades of
+    /// messages from the first one on, 1,024 of them here at a time, again after 2 s, gaps waited for 60 s, 1,024 trades of
     /// a stream, take-over after 5 s.
     pub fn new(connect: Connect, durable: impl Into<String>) -> Self {
         Self {
@@ -82,7 +83,7 @@ impl InboundConfig {
             from_now: false,
             follow: None,
             stream: StreamPlan::default(),
-            in_progress: 256,
+            in_progress: 1_024,
             ack_wait: Duration::from_secs(2),
             gap_wait: Duration::from_secs(60),
             trades_waiting: 1_024,
@@ -220,7 +221,11 @@ impl Inbound {
         sink: impl Sink,
     ) -> Result<Self, InboundError> {
         config.check()?;
-        let mut chains = Chains::new(config.ack_wait + Duration::from_secs(1), config.gap_wait);
+        let mut chains = Chains::new(
+            config.ack_wait + Duration::from_secs(1),
+            config.gap_wait,
+            config.in_progress,
+        );
         let positions = config.positions.as_deref().map(Positions::open).transpose()?;
         let positions = positions.map(|(positions, noted)| {
             noted.into_iter().for_each(|(id, done)| chains.known(id, done));

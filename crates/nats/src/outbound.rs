@@ -59,7 +59,7 @@ pub struct OutboundConfig {
 
 impl OutboundConfig {
     /// To this server, under this name, through this file; all else as usual: an outbox of at most 1 GiB that outlives
-    /// the process, 256 critical messages on their way, 5 s for each, 1,024 trades of a stream, whole books every 10 s.
+    /// the process, 128 critical messages on their way, 5 s for each, 1,024 trades of a stream, whole books every 10 s.
     pub fn new(connect: Connect, origin: OriginName, outbox: impl Into<PathBuf>) -> Self {
         Self {
             connect,
@@ -68,7 +68,7 @@ impl OutboundConfig {
             durability: Durability::default(),
             outbox_limit: 1 << 30,
             stream: StreamPlan::default(),
-            in_flight: 256,
+            in_flight: 128,
             ack_timeout: Duration::from_secs(5),
             trades_waiting: 1_024,
             book_refresh: Duration::from_secs(10),

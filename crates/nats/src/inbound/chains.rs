@@ -4,7 +4,8 @@
 //! held until the missing ones come: they were lost with a connection, and come again. What comes again is recognised.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    ops::Range,
     time::{Duration, Instant},
 };
 
@@ -30,6 +31,9 @@ pub(crate) struct Place {
     pub(crate) number: u64,
 }
 
+/// So many gaps are remembered; what comes from an older one is taken for settled.
+const GAPS: usize = 1_024;
+
 /// All outboxes that were heard of.
 pub(crate) struct Chains<M> {
     chains: HashMap<ChainId, Chain<M>>,
@@ -37,6 +41,8 @@ pub(crate) struct Chains<M> {
     start_wait: Duration,
     /// How long a missing message is waited for.
     gap_wait: Duration,
+    /// How many messages may be here: the server sends no more before some are acknowledged.
+    window: usize,
 }
 
 struct Chain<M> {
@@ -48,7 +54,10 @@ struct Chain<M> {
     done: u64,
     /// Settled, while an earlier one is not.
     settled: BTreeSet<u64>,
-    /// Before `start`, and handed on late.
+    /// Not waited for any longer, the oldest first. One that comes all the same is handed on then. Ranges, since a number may
+    /// be anything.
+    missing: VecDeque<Range<u64>>,
+    /// Handed on late: from before `start`, or given up before.
     late: BTreeSet<u64>,
     /// Came before their turn.
     held: BTreeMap<u64, M>,
@@ -67,15 +76,15 @@ pub(crate) enum Came<M> {
 }
 
 impl<M> Chains<M> {
-    pub(crate) fn new(start_wait: Duration, gap_wait: Duration) -> Self {
-        Self { chains: HashMap::new(), start_wait, gap_wait }
+    pub(crate) fn new(start_wait: Duration, gap_wait: Duration, window: usize) -> Self {
+        Self { chains: HashMap::new(), start_wait, gap_wait, window }
     }
 
     /// Up to this number all of a chain were settled before this process began.
     pub(crate) fn known(&mut self, id: ChainId, done: u64) {
         let chain = self.chains.entry(id).or_insert_with(Chain::new);
         // What was settled then is settled, and not late.
-        (chain.next, chain.start, chain.done) = (Some(done + 1), 1, done);
+        (chain.next, chain.start, chain.done) = (Some(done.saturating_add(1)), 1, done);
     }
 
     /// A message came, for the first time or again.
@@ -86,7 +95,7 @@ impl<M> Chains<M> {
             (chain.next, chain.start) = (Some(1), 1);
         }
         match chain.next {
-            Some(_) if number < chain.start => {
+            Some(_) if chain.is_late(number) => {
                 if chain.settled.contains(&number) {
                     return Came::Settled(message);
                 }
@@ -117,17 +126,20 @@ impl<M> Chains<M> {
         }
         let message = chain.held.remove(&first)?;
         if first == next {
-            chain.next = Some(next + 1);
+            chain.next = Some(next.saturating_add(1));
             chain.held_since = (!chain.held.is_empty()).then_some(now);
         }
         Some((Place { id, number: first }, message))
     }
 
     /// Gives up what was waited for long enough: answers the chains that go on, and how many messages of each are missing.
+    /// Where as many wait as may be here, no other can come but one that is sent again, and that comes soon.
     pub(crate) fn give_up(&mut self, now: Instant) -> Vec<(ChainId, u64)> {
+        let is_full = self.held() >= self.window;
         let mut gone_on = vec![];
         for (id, chain) in &mut self.chains {
-            let wait = if chain.next.is_none() { self.start_wait } else { self.gap_wait };
+            let is_short = chain.next.is_none() || is_full;
+            let wait = if is_short { self.start_wait } else { self.gap_wait };
             let is_over = |since: Instant| now.saturating_duration_since(since) >= wait;
             let Some((&first, _)) = chain.held.first_key_value() else { continue };
             if !chain.held_since.is_some_and(is_over) {
@@ -135,12 +147,15 @@ impl<M> Chains<M> {
             }
             match chain.next {
                 None => {
-                    (chain.next, chain.start, chain.done) = (Some(first), first, first - 1);
+                    (chain.next, chain.start, chain.done) =
+                        (Some(first), first, first.saturating_sub(1));
                     gone_on.push((*id, 0));
                 }
                 Some(next) if first > next => {
-                    // They count as settled: nobody will settle them.
-                    chain.settled.extend(next..first);
+                    chain.missing.push_back(next..first);
+                    if chain.missing.len() > GAPS {
+                        chain.missing.pop_front();
+                    }
                     chain.next = Some(first);
                     chain.advance();
                     gone_on.push((*id, first - next));
@@ -157,12 +172,11 @@ impl<M> Chains<M> {
         let Place { id, number } = place;
         let Some(chain) = self.chains.get_mut(&id) else { return (vec![], None) };
         chain.settled.insert(number);
-        if number < chain.start {
+        if chain.is_late(number) {
             return (vec![place], None);
         }
         let before = chain.done;
-        chain.advance();
-        let places = (before + 1..=chain.done).map(|number| Place { id, number }).collect();
+        let places = chain.advance().into_iter().map(|number| Place { id, number }).collect();
         (places, (chain.done > before).then_some(chain.done))
     }
 
@@ -179,15 +193,32 @@ impl<M> Chain<M> {
             start: 0,
             done: 0,
             settled: BTreeSet::new(),
+            missing: VecDeque::new(),
             late: BTreeSet::new(),
             held: BTreeMap::new(),
             held_since: None,
         }
     }
 
-    fn advance(&mut self) {
-        while self.settled.remove(&(self.done + 1)) {
-            self.done += 1;
+    /// Whether it comes after its turn.
+    fn is_late(&self, number: u64) -> bool {
+        number < self.start || self.missing.iter().any(|gap| gap.contains(&number))
+    }
+
+    /// Goes on to where the first is that is not settled; answers which were that it passes.
+    fn advance(&mut self) -> Vec<u64> {
+        let mut passed = vec![];
+        loop {
+            let next = self.done.saturating_add(1);
+            // What is given up nobody will settle.
+            match self.missing.iter().find(|gap| gap.contains(&next)) {
+                Some(gap) => self.done = gap.end - 1,
+                None if self.settled.remove(&next) => {
+                    self.done = next;
+                    passed.push(next);
+                }
+                None => return passed,
+            }
         }
     }
 }

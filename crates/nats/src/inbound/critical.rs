@@ -343,7 +343,8 @@ impl Critical {
                     origin = %id.origin,
                     chain = id.chain,
                     missing,
-                    "critical messages are not in the stream any more, and were not had"
+                    "critical messages do not come: they are not in the stream any more, or an earlier start has had them \
+                     and did not note it"
                 );
             }
             self.hand_on(id, now).await;

@@ -4,6 +4,7 @@ use super::*;
 
 const START: Duration = Duration::from_secs(3);
 const GAP: Duration = Duration::from_secs(60);
+const WINDOW: usize = 64;
 
 fn id(chain: u64) -> ChainId {
     ChainId { origin: "desk".parse().unwrap(), chain }
@@ -25,7 +26,7 @@ fn popped(chains: &mut Chains<u64>, now: Instant) -> Vec<u64> {
 #[test]
 fn what_comes_early_waits_and_what_comes_again_is_known() {
     let now = Instant::now();
-    let mut chains = Chains::new(START, GAP);
+    let mut chains = Chains::new(START, GAP, WINDOW);
     assert_eq!(chains.came(at(1), 1, now), Came::Ready);
     assert_eq!(chains.came(at(3), 3, now), Came::Wait);
     assert_eq!(popped(&mut chains, now), [1]);
@@ -43,7 +44,7 @@ fn what_comes_early_waits_and_what_comes_again_is_known() {
 #[test]
 fn a_chain_that_is_first_heard_of_in_the_middle_waits_a_little_for_its_earlier_messages() {
     let now = Instant::now();
-    let mut chains = Chains::new(START, GAP);
+    let mut chains = Chains::new(START, GAP, WINDOW);
     assert_eq!(chains.came(at(8), 8, now), Came::Wait);
     assert_eq!(chains.came(at(7), 7, now), Came::Wait);
     assert!(chains.give_up(now + START / 2).is_empty());
@@ -60,7 +61,7 @@ fn a_chain_that_is_first_heard_of_in_the_middle_waits_a_little_for_its_earlier_m
 #[test]
 fn a_gap_is_given_up_in_the_end_and_told() {
     let now = Instant::now();
-    let mut chains = Chains::new(START, GAP);
+    let mut chains = Chains::new(START, GAP, WINDOW);
     chains.known(id(7), 4);
     assert_eq!(chains.came(at(4), 4, now), Came::Settled(4), "from before this process");
     assert_eq!(chains.came(at(9), 9, now), Came::Wait);
@@ -68,6 +69,29 @@ fn a_gap_is_given_up_in_the_end_and_told() {
     assert_eq!(chains.give_up(now + GAP), [(id(7), 4)]);
     assert_eq!(popped(&mut chains, now), [9]);
     assert_eq!(chains.settle(at(9)), (vec![at(9)], Some(9)));
+    assert_eq!(chains.came(at(6), 6, now), Came::Ready, "it comes all the same, and is not lost");
+    assert_eq!(popped(&mut chains, now), [6]);
+    assert_eq!(chains.came(at(6), 6, now), Came::Wait);
+    assert_eq!(chains.settle(at(6)), (vec![at(6)], None));
+    assert_eq!(chains.came(at(6), 6, now), Came::Settled(6));
+    assert_eq!(chains.came(at(10), 10, now), Came::Ready);
+    assert_eq!(popped(&mut chains, now), [10]);
+    assert_eq!(chains.settle(at(10)), (vec![at(10)], Some(10)));
+}
+
+#[test]
+fn where_as_many_wait_as_may_be_here_nothing_else_can_come_and_is_not_waited_for() {
+    let now = Instant::now();
+    let mut chains = Chains::new(START, GAP, 3);
+    chains.known(id(7), 4);
+    for number in [6, 7] {
+        assert_eq!(chains.came(at(number), number, now), Came::Wait);
+    }
+    assert!(chains.give_up(now + START).is_empty(), "there is room for the missing one");
+    assert_eq!(chains.came(at(8), 8, now), Came::Wait);
+    assert!(chains.give_up(now + START / 2).is_empty(), "it may be sent again");
+    assert_eq!(chains.give_up(now + START), [(id(7), 1)]);
+    assert_eq!(popped(&mut chains, now), [6, 7, 8]);
 }
 
 proptest! {
@@ -80,7 +104,7 @@ proptest! {
         }),
     ) {
         let now = Instant::now();
-        let mut chains = Chains::new(START, GAP);
+        let mut chains = Chains::new(START, GAP, WINDOW);
         let (mut handed, mut open, mut acknowledged): (Vec<u64>, Vec<u64>, Vec<u64>) =
             Default::default();
         // Whatever else comes, all come in the end.
@@ -111,4 +135,16 @@ proptest! {
         prop_assert_eq!(&acknowledged, &expected);
         prop_assert_eq!(chains.held(), 0);
     }
+}
+
+#[test]
+fn a_number_may_be_anything() {
+    let now = Instant::now();
+    let mut chains = Chains::new(START, GAP, WINDOW);
+    chains.known(id(7), 4);
+    let last = u64::MAX - 1;
+    assert_eq!(chains.came(at(last), last, now), Came::Wait);
+    assert_eq!(chains.give_up(now + GAP), [(id(7), last - 5)]);
+    assert_eq!(popped(&mut chains, now), [last]);
+    assert_eq!(chains.settle(at(last)), (vec![at(last)], Some(last)));
 }
