@@ -1,15 +1,16 @@
 //! From the server to a pipeline.
 
 mod chains;
+mod config;
 mod critical;
 mod market;
 mod settled;
+mod stats;
 mod versions;
 
 use std::{
     collections::{HashMap, VecDeque},
     fmt, io,
-    path::PathBuf,
     sync::{Arc, Mutex, atomic::Ordering::Relaxed},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -20,77 +21,26 @@ use futures_util::StreamExt;
 use tokio::sync::watch;
 
 pub(crate) use self::chains::ChainId;
-pub use self::settled::{Receipt, Settled};
 use self::{
     chains::Chains,
     critical::{Critical, Handover, Identities},
     market::{Market, Wish},
     versions::Versions,
 };
+pub use self::{
+    config::InboundConfig,
+    settled::{Receipt, Settled},
+    stats::InboundStats,
+};
 use crate::{
-    Connect, ConnectError, Decoder, LinkStats, Names, NatsPools, OriginName, PositionsError,
-    Received, StreamPlan, View, connect::Link, positions::Positions, subject,
+    ConnectError, Decoder, Names, NatsPools, PositionsError, Received, View, connect::Link,
+    positions::Positions, subject,
 };
 
 /// How much is handed on before it is looked whether to stop.
 const AT_A_TIME: usize = 64;
 /// How many messages the client holds for the socket: acknowledgements, and wishes.
 const QUEUE: usize = 512;
-
-/// How messages come.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct InboundConfig {
-    /// The server.
-    pub connect: Connect,
-    /// The name under which the server remembers which critical messages were acknowledged: one for each receiver, the
-    /// same over its starts. Letters, digits, `-` and `_`.
-    pub durable: String,
-    /// A file that says up to where critical messages were settled; on local disk, for this receiver alone. Without it
-    /// the server's word counts, which may be late by what was on its way when something ended.
-    pub positions: Option<PathBuf>,
-    /// Which market data are wanted: subjects with wildcards, as `meltica.md.kraken.>`.
-    pub market: Vec<String>,
-    /// Whether a receiver that the server does not know yet leaves out what was sent before.
-    pub from_now: bool,
-    /// Whose routing versions are followed; without it those of the first sender that is heard.
-    pub follow: Option<OriginName>,
-    /// The stream for critical messages, made if there is none.
-    pub stream: StreamPlan,
-    /// How many critical messages may be here at a time; the server holds the others. More than all senders together have on
-    /// their way, so that those which a connection's end has put out of order can be put in order again.
-    pub in_progress: usize,
-    /// After so long the server sends a critical message again that was not acknowledged.
-    pub ack_wait: Duration,
-    /// So long a critical message that is missing is waited for. Then it is told as a gap, and those after it go on.
-    pub gap_wait: Duration,
-    /// How many trades of a stream wait while the pipeline is slow; the oldest goes.
-    pub trades_waiting: usize,
-    /// A stream of market data whose sender was silent for so long may be taken over by another.
-    pub owner_silence: Duration,
-}
-
-impl InboundConfig {
-    /// From this server, remembered there under this name; all else as usual: every venue's market data, critical
-    /// messages from the first one on, 1,024 of them here at a time, again after 2 s, gaps waited for 60 s, 1,024 trades of
-    /// a stream, take-over after 5 s.
-    pub fn new(connect: Connect, durable: impl Into<String>) -> Self {
-        Self {
-            connect,
-            durable: durable.into(),
-            positions: None,
-            market: vec![subject::ALL_MARKET.to_owned()],
-            from_now: false,
-            follow: None,
-            stream: StreamPlan::default(),
-            in_progress: 1_024,
-            ack_wait: Duration::from_secs(2),
-            gap_wait: Duration::from_secs(60),
-            trades_waiting: 1_024,
-            owner_silence: Duration::from_secs(5),
-        }
-    }
-}
 
 /// Takes what came, on threads of the [`Inbound`]'s: one for market data, one for critical messages. May block; while it
 /// does, market data are folded, and critical messages wait at the server.
@@ -144,66 +94,6 @@ struct Shared {
     handover: Arc<Handover>,
     critical: Arc<critical::Counts>,
     links: [Arc<Link>; 2],
-}
-
-/// What came so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct InboundStats {
-    /// Frames of market data.
-    pub frames: u64,
-    /// Bytes of market data.
-    pub bytes: u64,
-    /// Market data handed on.
-    pub handed_on: u64,
-    /// Frames of market data that never came, by the sender's numbers.
-    pub lost: u64,
-    /// Frames that had come before.
-    pub again: u64,
-    /// Deltas of books of which something is missing.
-    pub baseless: u64,
-    /// Frames of streams that another sender has, or that were sent before their sender's last start.
-    pub foreign: u64,
-    /// Messages that became part of a newer one before the pipeline took them.
-    pub folded: u64,
-    /// Trades that had to go because too many waited.
-    pub dropped: u64,
-    /// Messages for which the pool had no object.
-    pub pool_empty: u64,
-    /// Frames that were not understood.
-    pub malformed: u64,
-    /// Streams of market data, and of how many something waits to be handed on.
-    pub streams: usize,
-    /// See `streams`.
-    pub streams_waiting: usize,
-    /// Frames of critical messages.
-    pub critical_frames: u64,
-    /// Critical messages handed on.
-    pub critical: u64,
-    /// Critical messages acknowledged.
-    pub acknowledged: u64,
-    /// Frames of critical messages that were settled already.
-    pub redelivered: u64,
-    /// Critical messages that had come before, by their identity.
-    pub repeated: u64,
-    /// Critical messages that the application had from before.
-    pub known: u64,
-    /// Critical messages that were not understood, and stay in the stream.
-    pub critical_malformed: u64,
-    /// How often critical messages were given up that were not in the stream any more.
-    pub gaps: u64,
-    /// How many these were.
-    pub missing: u64,
-    /// Critical messages that wait for earlier ones.
-    pub held: u64,
-    /// Critical messages that the pipeline has.
-    pub in_progress: u64,
-    /// How often receiving critical messages began again.
-    pub restarts: u64,
-    /// The connection for market data.
-    pub market_link: LinkStats,
-    /// The connection for critical messages.
-    pub critical_link: LinkStats,
 }
 
 impl Inbound {
@@ -329,21 +219,6 @@ impl Drop for Inbound {
 impl fmt::Debug for Inbound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Inbound").field("stats", &self.stats()).finish_non_exhaustive()
-    }
-}
-
-impl InboundConfig {
-    fn check(&self) -> Result<(), InboundError> {
-        self.connect.check()?;
-        let legal = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
-        if self.durable.is_empty() || self.durable.len() > 64 || !self.durable.bytes().all(legal) {
-            return Err(InboundError::Durable(self.durable.clone()));
-        }
-        let is_market = |wanted: &String| wanted.starts_with(subject::MARKET_PREFIX);
-        match self.market.iter().find(|wanted| !is_market(wanted)) {
-            Some(wanted) => Err(InboundError::NoMarket(wanted.clone())),
-            None => Ok(()),
-        }
     }
 }
 

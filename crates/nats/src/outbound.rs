@@ -1,11 +1,12 @@
 //! From a pipeline to the server.
 
+mod config;
 mod critical;
 mod market;
+mod stats;
 
 use std::{
     io,
-    path::PathBuf,
     sync::{Arc, atomic::Ordering::Relaxed},
     thread::{self, JoinHandle},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -15,10 +16,11 @@ use async_nats::{Client, jetstream};
 use futures_util::StreamExt;
 use tokio::{sync::watch, time::MissedTickBehavior};
 
+pub use self::{config::OutboundConfig, stats::OutboundStats};
 use self::{critical::Critical, market::Market};
 use crate::{
-    Commands, Connect, ConnectError, Durability, EncodeError, Envelope, LinkStats, Names,
-    OriginName, OutboxError, StreamPlan, View, connect::Link, control, outbox::Outbox, subject,
+    Commands, ConnectError, EncodeError, Envelope, Names, OriginName, OutboxError, View,
+    connect::Link, control, outbox::Outbox, subject,
 };
 
 /// How many frames are taken out of their places at a time: no more than go at once, since who takes the next may take
@@ -30,51 +32,6 @@ const MARKET_QUEUE: usize = 64;
 const LOOK: Duration = Duration::from_millis(250);
 /// Who asks for what was sent gets it no more often than that.
 const BETWEEN_REFRESHES: Duration = Duration::from_millis(200);
-
-/// How messages leave.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct OutboundConfig {
-    /// The server.
-    pub connect: Connect,
-    /// By which name receivers know this sender. No two that send at the same time have the same one.
-    pub origin: OriginName,
-    /// The file in which critical messages wait; on local disk, for this sender alone.
-    pub outbox: PathBuf,
-    /// What a message in the outbox outlives.
-    pub durability: Durability,
-    /// How large the outbox may become, in bytes.
-    pub outbox_limit: u64,
-    /// The stream for critical messages, made if there is none.
-    pub stream: StreamPlan,
-    /// How many critical messages are on their way at a time.
-    pub in_flight: usize,
-    /// How long the server has to acknowledge a critical message, before it is sent again.
-    pub ack_timeout: Duration,
-    /// How many trades of a stream wait while the connection is slow; the oldest goes.
-    pub trades_waiting: usize,
-    /// How often a book is sent as a whole, for receivers that are new or have missed a part.
-    pub book_refresh: Duration,
-}
-
-impl OutboundConfig {
-    /// To this server, under this name, through this file; all else as usual: an outbox of at most 1 GiB that outlives
-    /// the process, 128 critical messages on their way, 5 s for each, 1,024 trades of a stream, whole books every 10 s.
-    pub fn new(connect: Connect, origin: OriginName, outbox: impl Into<PathBuf>) -> Self {
-        Self {
-            connect,
-            origin,
-            outbox: outbox.into(),
-            durability: Durability::default(),
-            outbox_limit: 1 << 30,
-            stream: StreamPlan::default(),
-            in_flight: 128,
-            ack_timeout: Duration::from_secs(5),
-            trades_waiting: 1_024,
-            book_refresh: Duration::from_secs(10),
-        }
-    }
-}
 
 /// A pipeline's way to the server, on a thread of its own. What a consumer's handler reads is handed to
 /// [`publish`](Self::publish) from any thread.
@@ -92,46 +49,6 @@ struct Shared {
     market: Arc<Market>,
     critical: Arc<Critical>,
     links: [Arc<Link>; 2],
-}
-
-/// What was sent so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct OutboundStats {
-    /// Market data taken.
-    pub published: u64,
-    /// Frames of market data sent: what was taken, less what was folded, dropped or waits.
-    pub sent: u64,
-    /// Frames sent again, for receivers that had missed something.
-    pub refreshed: u64,
-    /// Bytes of market data sent.
-    pub sent_bytes: u64,
-    /// Messages that became part of a newer one before they were sent.
-    pub folded: u64,
-    /// Trades that had to go because too many waited.
-    pub dropped: u64,
-    /// Deltas of books whose whole had not come here.
-    pub baseless: u64,
-    /// Streams of market data, and of how many something waits to be sent.
-    pub streams: usize,
-    /// See `streams`.
-    pub streams_waiting: usize,
-    /// Critical messages taken.
-    pub critical: u64,
-    /// Critical messages that the server has acknowledged.
-    pub acknowledged: u64,
-    /// Of these, those that it had before.
-    pub repeated: u64,
-    /// Critical messages in the outbox that it has not acknowledged.
-    pub waiting: u64,
-    /// How large the outbox is, in bytes.
-    pub outbox_bytes: u64,
-    /// How often sending critical messages began again.
-    pub retries: u64,
-    /// The connection for market data.
-    pub market_link: LinkStats,
-    /// The connection for critical messages.
-    pub critical_link: LinkStats,
 }
 
 impl Outbound {
