@@ -36,7 +36,23 @@ pub(crate) fn check(metadata: &Metadata) -> Vec<String> {
             }
         }
     }
+    problems.extend(several_programs(metadata));
     problems
+}
+
+/// `cargo run` at the root must know which program is meant: that of the one default member that has one.
+fn several_programs(metadata: &Metadata) -> Option<String> {
+    let packages = metadata.workspace_packages().into_iter();
+    let defaults = packages.filter(|p| metadata.workspace_default_members.contains(&p.id));
+    let programs = defaults.flat_map(|p| &p.targets).filter(|target| target.is_bin());
+    let names: Vec<&str> = programs.map(|target| target.name.as_str()).collect();
+    (names.len() > 1).then(|| {
+        format!(
+            "`cargo run` at the root does not know which of {} is meant: leave all but one out of \
+             `default-members` in Cargo.toml",
+            names.join(", ")
+        )
+    })
 }
 
 #[cfg(test)]

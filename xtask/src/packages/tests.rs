@@ -55,3 +55,15 @@ fn benches_and_xtask_are_not_published() {
     tree.remove("benches/LICENSE-MIT");
     assert_eq!(check(&tree.metadata()), Vec::<String>::new());
 }
+
+#[test]
+fn a_second_program_among_the_default_members_is_named() {
+    let tree = Tree::of_our_packages();
+    tree.write("crates/gateway/src/main.rs", "fn main() {}\n");
+    assert_eq!(check(&tree.metadata()), Vec::<String>::new());
+    tree.write("crates/faults/src/main.rs", "fn main() {}\n");
+    assert_only(&tree, &["meltica-faults", "meltica-gateway", "default-members"]);
+    let root = tree.read("Cargo.toml");
+    tree.write("Cargo.toml", &format!("{root}default-members = [\"crates/[!f]*\"]\n"));
+    assert_eq!(check(&tree.metadata()), Vec::<String>::new());
+}
