@@ -20,7 +20,7 @@ use crate::{
 /// Whose orders there are.
 const PRODUCERS: [&str; 2] = ["desk-1", "desk-2"];
 /// After each fault something new must come within this time.
-const RECOVERY: Duration = Duration::from_secs(30);
+const RECOVERY: Duration = Duration::from_secs(60);
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ScriptArgs {

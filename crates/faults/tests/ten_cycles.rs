@@ -7,7 +7,18 @@ use serde_json::Value;
 #[test]
 fn nothing_critical_is_lost_or_repeated_whatever_ends_without_warning() {
     let output = Command::new(env!("CARGO_BIN_EXE_meltica-faults"))
-        .args(["--cycles", "10", "--seed", "1", "--json", "--subscriptions", "1000"])
+        // Few enough for a disk that others write to: the server waits for it with each.
+        .args([
+            "--cycles",
+            "10",
+            "--seed",
+            "1",
+            "--json",
+            "--subscriptions",
+            "1000",
+            "--orders",
+            "100",
+        ])
         .stdin(Stdio::null())
         .output()
         .expect("it starts");
