@@ -402,10 +402,12 @@ impl Decoder {
         }
         let most = self.limits.venues;
         let too_many = || FrameError::TooManyNames { what: "venues", name: name.to_owned(), most };
-        let (known, count) = self.names.with(|catalog| {
-            (catalog.venues().any(|(_, known)| known == name), catalog.venues().count())
+        // One that is known is only looked for when no other may come: that takes as long as there are names.
+        let is_one_more = self.names.with(|catalog| {
+            let mut venues = catalog.venues();
+            venues.size_hint().0 >= most && !venues.any(|(_, known)| known == name)
         });
-        if !known && count >= most {
+        if is_one_more {
             return Err(too_many());
         }
         // The name is legal: it was looked at when the frame was read.
@@ -422,11 +424,11 @@ impl Decoder {
         let most = self.limits.instruments;
         let name = || frame.instrument_text.to_owned();
         let too_many = || FrameError::TooManyNames { what: "instruments", name: name(), most };
-        let (known, count) = self.names.with(|catalog| {
-            let known = catalog.instruments().any(|(_, known)| known == instrument);
-            (known, catalog.instruments().count())
+        let is_one_more = self.names.with(|catalog| {
+            let mut instruments = catalog.instruments();
+            instruments.size_hint().0 >= most && !instruments.any(|(_, known)| known == instrument)
         });
-        if !known && count >= most {
+        if is_one_more {
             return Err(too_many());
         }
         let id = self.names.instrument(instrument).map_err(|_| too_many())?;

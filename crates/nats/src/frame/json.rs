@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use super::{
-    EncodeError, Encoder, Frame, VERSION,
+    EncodeError, Encoder, Frame, NO_TIME, VERSION,
     decode::{Body, RawMerged, RawSources},
 };
 use crate::{Envelope, Names, View};
@@ -43,7 +43,8 @@ pub fn frame_to_json(frame: &Frame<'_>) -> String {
     serde_json::to_string(&outer).unwrap_or_default()
 }
 
-/// The frame that a JSON object describes: see [`frame_to_json`].
+/// The frame that a JSON object describes: see [`frame_to_json`]. Nothing is put right: levels that are not best first, a
+/// price or a source that is there twice and a field that is missing or unknown are errors.
 ///
 /// # Errors
 ///
@@ -160,7 +161,10 @@ fn parsed<T: FromStr<Err: ToString>>(field: &'static str, text: &str) -> Result<
 fn time(field: &'static str, text: Option<&str>) -> Result<Timestamp, JsonError> {
     match text {
         None => Ok(Timestamp::ABSENT),
-        Some(text) => parsed(field, text).map(Timestamp::from_nanos),
+        Some(text) => match parsed(field, text)? {
+            NO_TIME => Err(wrong(field, format!("{NO_TIME} is how frames say absent; write null"))),
+            nanos => Ok(Timestamp::from_nanos(nanos)),
+        },
     }
 }
 
@@ -399,12 +403,16 @@ fn book(names: &Names, header: Header, body: Value) -> Result<Book, JsonError> {
     book.first_sequence = parsed("first_sequence", &json.first_sequence)?;
     book.sources = to_sources(names, &json.sources)?;
     let fill = |side: &mut Levels, levels: &[JsonLevel], field| {
-        levels.iter().try_for_each(|level| {
-            side.set(to_level(level)?);
-            Ok::<(), JsonError>(())
-        })?;
-        let is_same = side.len() == levels.len();
-        is_same.then_some(()).ok_or_else(|| wrong(field, "a price is there twice"))
+        for (index, level) in levels.iter().enumerate() {
+            let level = to_level(level)?;
+            side.set(level);
+            // It is the last one more, unless it belongs before one that was there, or in its place.
+            if side.len() != index + 1 || side.last() != Some(&level) {
+                let reason = format!("level {index} is not worse than the one before it");
+                return Err(wrong(field, reason));
+            }
+        }
+        Ok(())
     };
     fill(&mut book.bids, &json.bids, "bids")?;
     fill(&mut book.asks, &json.asks, "asks")?;

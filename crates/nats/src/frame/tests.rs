@@ -1,3 +1,5 @@
+use std::hash::{DefaultHasher, Hasher};
+
 use meltica_event::{
     Book, Catalog, Control, ControlOutcome, Event, EventKind, ExecReport, ExecType, Header,
     InstrumentId, Level, Merged, Numbering, OrderStatus, Payload, Price, Quantity, Quote, Side,
@@ -9,6 +11,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{Envelope, Names, NatsPools, Received, View};
+
+mod golden;
 
 /// Something of each kind, of one's own.
 #[derive(Clone, Debug)]
@@ -69,6 +73,19 @@ fn pools(capacity: usize) -> NatsPools {
     )
 }
 
+/// By what replicas compare messages.
+fn content(view: View<'_>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    match view {
+        View::Event(event) => event.hash_content(&mut hasher),
+        View::Book(book) => book.hash_content(&mut hasher),
+        View::Merged(merged) => merged.hash_content(&mut hasher),
+        View::Execution(report) => report.hash_content(&mut hasher),
+        View::Control(control) => control.hash_content(&mut hasher),
+    }
+    hasher.finish()
+}
+
 fn envelope() -> Envelope {
     Envelope { origin: "desk-1".parse().unwrap(), incarnation: 2, chain: 3, number: 4 }
 }
@@ -77,6 +94,22 @@ fn encode(names: &Names, view: View<'_>, envelope: &Envelope) -> Vec<u8> {
     let mut out = vec![];
     Encoder::new(names.clone()).encode(view, envelope, &mut out).unwrap();
     out
+}
+
+/// Any, and the least and the greatest more often than chance has them.
+fn unsigned() -> impl Strategy<Value = u64> {
+    (any::<u64>(), 0..16_u8).prop_map(|(number, pick)| match pick {
+        0 => 0,
+        1 => u64::MAX,
+        2 => i64::MIN as u64,
+        3 => i64::MAX as u64,
+        _ => number,
+    })
+}
+
+/// The same bits, with a sign.
+fn signed() -> impl Strategy<Value = i64> {
+    unsigned().prop_map(|number| number as i64)
 }
 
 fn headers() -> impl Strategy<Value = Header> {
@@ -89,11 +122,12 @@ fn headers() -> impl Strategy<Value = Header> {
     let time = || {
         prop_oneof![
             Just(Timestamp::ABSENT),
-            ((i64::MIN + 1)..=i64::MAX).prop_map(Timestamp::from_nanos)
+            Just(Timestamp::from_nanos(i64::MIN + 1)),
+            signed().prop_map(Timestamp::from_nanos)
         ]
     };
     (
-        any::<[u64; 4]>(),
+        [unsigned(), unsigned(), unsigned(), unsigned()],
         time(),
         time(),
         0..=VENUES.len() as u16,
@@ -119,11 +153,11 @@ fn headers() -> impl Strategy<Value = Header> {
 }
 
 fn prices() -> impl Strategy<Value = Price> {
-    any::<i64>().prop_map(Price::from_units)
+    signed().prop_map(Price::from_units)
 }
 
 fn quantities() -> impl Strategy<Value = Quantity> {
-    any::<u64>().prop_map(Quantity::from_units)
+    unsigned().prop_map(Quantity::from_units)
 }
 
 fn levels() -> impl Strategy<Value = Level> {
@@ -137,7 +171,7 @@ fn sides() -> impl Strategy<Value = Side> {
 fn texts<const N: usize>() -> impl Strategy<Value = Text<N>> {
     prop_oneof![
         Just(Text::EMPTY),
-        prop::collection::vec(any::<char>(), 0..N)
+        prop::collection::vec(any::<char>(), 0..=N)
             .prop_map(|chars| { Text::truncated(&chars.into_iter().collect::<String>()) })
     ]
 }
@@ -156,7 +190,7 @@ fn sources() -> impl Strategy<Value = Sources> {
 
 fn payloads() -> impl Strategy<Value = Payload> {
     prop_oneof![
-        (prices(), quantities(), any::<u64>(), prop::option::of(sides())).prop_map(
+        (prices(), quantities(), unsigned(), prop::option::of(sides())).prop_map(
             |(price, quantity, id, aggressor)| Payload::Trade(Trade {
                 price,
                 quantity,
@@ -164,8 +198,8 @@ fn payloads() -> impl Strategy<Value = Payload> {
                 aggressor
             })
         ),
-        (any::<[i64; 4]>(), quantities()).prop_map(|(prices, volume)| {
-            let [last, open, high, low] = prices.map(Price::from_units);
+        ([prices(), prices(), prices(), prices()], quantities()).prop_map(|(prices, volume)| {
+            let [last, open, high, low] = prices;
             Payload::Ticker(Ticker { last, open, high, low, volume })
         }),
         (levels(), levels()).prop_map(|(bid, ask)| Payload::TopOfBook(TopOfBook { bid, ask })),
@@ -179,7 +213,7 @@ fn books() -> impl Strategy<Value = Owned> {
         Just(EventKind::MergedBook)
     ];
     let side = || prop::collection::vec(levels(), 0..40);
-    (headers(), kinds, any::<u64>(), sources(), side(), side()).prop_map(
+    (headers(), kinds, unsigned(), sources(), side(), side()).prop_map(
         |(header, kind, first_sequence, sources, bids, asks)| {
             let mut book = Book::with_capacity(0);
             bids.into_iter().for_each(|level| book.bids.set(level));
@@ -201,7 +235,7 @@ fn merged() -> impl Strategy<Value = Owned> {
         prop::option::of(quote)
     };
     let price = || prop::option::of(prices());
-    (headers(), any::<u64>(), sources(), quote(), quote(), price(), price(), quantities()).prop_map(
+    (headers(), unsigned(), sources(), quote(), quote(), price(), price(), quantities()).prop_map(
         |(header, window, sources, bid, ask, last, vwap, volume)| {
             let header = Header { kind: EventKind::Merged, ..header };
             Owned::Merged(Merged { header, window, sources, bid, ask, last, vwap, volume })
@@ -213,11 +247,11 @@ fn reports() -> impl Strategy<Value = Owned> {
     let exec_type = prop::sample::select(ExecType::ALL);
     let status = prop::sample::select(OrderStatus::ALL);
     let ids = (texts::<36>(), texts::<36>(), texts::<36>(), texts::<64>());
-    (headers(), ids, exec_type, status, sides(), any::<[i64; 2]>(), any::<[u64; 3]>()).prop_map(
+    let (prices, quantities) = ([prices(), prices()], [quantities(), quantities(), quantities()]);
+    (headers(), ids, exec_type, status, sides(), prices, quantities).prop_map(
         |(header, (client, venue, report, reason), exec_type, status, side, prices, quantities)| {
-            let [price, last_price] = prices.map(Price::from_units);
-            let [quantity, last_quantity, cumulative_quantity] =
-                quantities.map(Quantity::from_units);
+            let [price, last_price] = prices;
+            let [quantity, last_quantity, cumulative_quantity] = quantities;
             Owned::Execution(Box::new(ExecReport {
                 header: Header { kind: EventKind::ExecReport, ..header },
                 client_order_id: client,
@@ -240,7 +274,7 @@ fn reports() -> impl Strategy<Value = Owned> {
 fn controls() -> impl Strategy<Value = Owned> {
     let kinds = prop_oneof![Just(EventKind::ControlAck), Just(EventKind::ControlResult)];
     let outcome = prop::sample::select(ControlOutcome::ALL);
-    (headers(), kinds, any::<u64>(), outcome, texts::<32>(), texts::<96>()).prop_map(
+    (headers(), kinds, unsigned(), outcome, texts::<32>(), texts::<96>()).prop_map(
         |(header, kind, command, outcome, name, detail)| {
             let header = Header { kind, ..header };
             Owned::Control(Box::new(Control { header, command, outcome, name, detail }))
@@ -260,9 +294,14 @@ fn messages() -> impl Strategy<Value = Owned> {
 }
 
 fn envelopes() -> impl Strategy<Value = Envelope> {
-    ("[a-z0-9-]{1,16}", any::<[u64; 3]>()).prop_map(|(origin, [incarnation, chain, number])| {
-        Envelope { origin: origin.parse().expect("a legal name"), incarnation, chain, number }
-    })
+    ("[a-z0-9-]{1,16}", [unsigned(), unsigned(), unsigned()]).prop_map(
+        |(origin, [incarnation, chain, number])| Envelope {
+            origin: origin.parse().expect("a legal name"),
+            incarnation,
+            chain,
+            number,
+        },
+    )
 }
 
 proptest! {
@@ -295,6 +334,7 @@ proptest! {
         prop_assert_eq!(encode(&there, received.view(), &envelope), bytes.clone());
         // With the same numbers, it is the same message.
         let (_, same) = Decoder::new(here.clone(), pools(4)).decode(&bytes).unwrap();
+        prop_assert_eq!(content(same.view()), content(message.view()));
         match (&message, &same) {
             (Owned::Event(a), Received::Event(b)) => prop_assert_eq!(a.payload, b.payload),
             (Owned::Book(a), Received::Book(b)) => {
@@ -442,6 +482,38 @@ fn an_error_says_what_where_and_what_to_do() {
     bytes[at - 4..at].copy_from_slice(&u32::MAX.to_le_bytes());
     let absurd = Frame::parse(&bytes).unwrap_err();
     assert_eq!(absurd, FrameError::Value { field: "bids", at: at - 4, value: u32::MAX.into() });
+}
+
+/// What is written is meant: it is not put in order, nor is a number taken for another's sign.
+#[test]
+fn json_that_is_not_meant_is_an_error() {
+    let mut book = Book::with_capacity(2);
+    for price in ["1", "2"] {
+        let (price, quantity) = (price.parse().unwrap(), Quantity::from_units(1));
+        book.bids.set(Level { price, quantity });
+        book.asks.set(Level { price, quantity });
+    }
+    let bytes = encode(&names(false), View::Book(&book), &envelope());
+    let good = crate::frame_to_json(&Frame::parse(&bytes).unwrap());
+    let with = |from: &str, to: &str| {
+        assert!(good.contains(from), "{good}");
+        crate::json_to_frame(&good.replacen(from, to, 1)).map(drop).unwrap_err().to_string()
+    };
+    let (low, high) = (r#"["1","0.00000001"]"#, r#"["2","0.00000001"]"#);
+    let [up, down] = [format!("[{low},{high}]"), format!("[{high},{low}]")];
+    let twice = format!("[{low},{low}]");
+    assert_eq!(with(&down, &up), "bids: level 1 is not worse than the one before it");
+    assert_eq!(with(&up, &down), "asks: level 1 is not worse than the one before it");
+    assert_eq!(with(&up, &twice), "asks: level 1 is not worse than the one before it");
+    let time = format!(r#""exchange_time":"{}""#, i64::MIN);
+    let absent = with(r#""exchange_time":null"#, &time);
+    assert_eq!(absent, "exchange_time: -9223372036854775808 is how frames say absent; write null");
+    let version = with(r#""version":1"#, r#""version":2"#);
+    assert_eq!(version, "version: 2 is not 1");
+    let kind = with("book_snapshot", "book");
+    assert!(kind.starts_with(r#"kind: "book""#), "{kind}");
+    let unknown = with(r#""kind""#, r#""more":0,"kind""#);
+    assert!(unknown.starts_with("unknown field `more`"), "{unknown}");
 }
 
 #[test]
