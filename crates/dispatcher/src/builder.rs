@@ -211,8 +211,8 @@ impl<P: Protocol> Builder<P> {
 
     /// Whether messages come from another dispatcher, by whose versions its consumers' gates go. A message that comes with
     /// a [version](Protocol::version) keeps it then; one that has none gets the present one, which is the highest that
-    /// was [followed to](Routes::follow_to), and 0 before the first. Changes of lanes make no version, nor does
-    /// [`Routes::flip`].
+    /// was [followed to](crate::Routes::follow_to), and 0 before the first. Changes of lanes make no version, nor does
+    /// [`Routes::flip`](crate::Routes::flip).
     pub fn follows_upstream(mut self, follows: bool) -> Self {
         self.follows_upstream = follows;
         self
