@@ -1,4 +1,4 @@
-//! Under the configuration of docs/nats/server.conf: over TLS, with nkeys, and each role with what it needs and no more.
+//! Under the configuration of docs/nats/server.conf: over TLS, with nkeys, and each role with what it needs.
 
 mod common;
 
