@@ -108,6 +108,18 @@ impl Feed {
         self.try_put(Fed { message, receipt: None })
     }
 
+    /// As [`try_push`](Self::try_push), with a receipt: see [`push_for_receipt`](Self::push_for_receipt).
+    ///
+    /// # Errors
+    ///
+    /// [`FeedError`] hands the message back; [`FeedError::NoReceipt`] if it is not critical.
+    pub fn try_push_for_receipt(&self, message: Message, receipt: u64) -> Result<(), FeedError> {
+        if !message.is_critical() {
+            return Err(FeedError::NoReceipt(message));
+        }
+        self.try_put(Fed { message, receipt: Some(receipt) })
+    }
+
     fn try_put(&self, fed: Fed) -> Result<(), FeedError> {
         self.admitted(fed, |fed| {
             self.sender.try_send(fed).map_err(|refused| match refused {

@@ -90,7 +90,7 @@ impl Pipeline {
                 self.flip();
             }
             Command::SetMinVersion { consumer, version } => {
-                let next = self.version() + 1;
+                let next = self.version().saturating_add(1);
                 let gate = self.consumers.lane(&consumer).and(self.consumers.gate(&consumer));
                 let gate = gate.ok_or(UnknownConsumer(consumer))?;
                 if version > next {

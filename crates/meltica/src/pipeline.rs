@@ -190,6 +190,11 @@ impl Pipeline {
         with_state: bool,
     ) -> Result<(), SubscribeError> {
         let newcomer = self.consumers.meet(&consumer);
+        if self.follows_upstream {
+            // A message has the version it brings, not that of the snapshot that routes it: what comes late from before
+            // a flip is stale for a newcomer too.
+            consumer.gate().raise(self.version());
+        }
         let name = consumer.id().to_string();
         let follow = self.follow;
         let mut subscription = if consumer.borrows() {

@@ -103,6 +103,40 @@ fn a_message_keeps_the_version_it_brings_and_a_higher_one_is_a_flip() {
 }
 
 #[test]
+fn a_consumer_that_comes_after_a_followed_flip_gets_no_market_data_of_before() {
+    let mut pipeline = follower().build().unwrap();
+    let (pools, now) = (pipeline.pools().clone(), Instant::now());
+    pipeline.push(quote(&pools, 1, 6, 1), now).unwrap();
+    let (direct, commanded) = (Seen::default(), Seen::default());
+    pipeline.subscribe(direct.consumer("direct"), [Select::all()]).unwrap();
+    let control = pipeline.control();
+    let consumer = commanded.consumer("commanded");
+    let pending = control.subscribe(consumer, [Select::all()]).unwrap();
+    pipeline.poll(now);
+    pending.wait(Duration::ZERO).unwrap().unwrap();
+    run(&mut pipeline);
+    (direct.take(), commanded.take());
+    for message in [quote(&pools, 2, 5, 1), quote(&pools, 3, 6, 1), report(&pools, 5, "late")] {
+        pipeline.push(message, now).unwrap();
+    }
+    run(&mut pipeline);
+    assert_eq!(direct.take(), [(6, false), (5, true)]);
+    assert_eq!(commanded.take(), [(6, false), (5, true)]);
+}
+
+#[test]
+fn the_highest_version_there_can_be_ends_nothing() {
+    let seen = Seen::default();
+    let mut pipeline = follower().consumer(seen.consumer("all"), [Select::all()]).build().unwrap();
+    let (pools, now) = (pipeline.pools().clone(), Instant::now());
+    pipeline.push(quote(&pools, 1, u64::MAX, 1), now).unwrap();
+    let pending = pipeline.control().set_min_version("all", u64::MAX).unwrap();
+    pipeline.poll(now);
+    let applied = pending.wait(Duration::ZERO).unwrap().unwrap();
+    assert_eq!(applied.version, u64::MAX);
+}
+
+#[test]
 fn without_following_a_version_that_a_message_brings_means_nothing() {
     let seen = Seen::default();
     let builder = Pipeline::builder().workers(0).debug_mode(false);
