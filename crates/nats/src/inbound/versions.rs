@@ -1,5 +1,9 @@
 use crate::{Envelope, OriginName};
 
+/// The highest routing version that is believed: nine years of a flip a microsecond. A higher one is no version but an
+/// error of its sender's, after which there would be none that is higher.
+const HIGHEST: u64 = 1 << 48;
+
 /// Whose routing versions are followed, and what they are here: the sender's own as long as it runs, and still growing
 /// after it has started again from 1.
 #[derive(Debug, Default)]
@@ -17,13 +21,20 @@ impl Versions {
     }
 
     /// What this version is here. 0, which the pipeline takes for its present version, for other senders, whose versions
-    /// mean nothing beside the followed one's, and for what the followed one sent before its last start.
+    /// mean nothing beside the followed one's, for what the followed one sent before its last start, and for what cannot
+    /// be one.
     pub(crate) fn here(&mut self, from: &Envelope, version: u64) -> u64 {
         let followed = *self.followed.get_or_insert_with(|| {
             tracing::info!(origin = %from.origin, "following the routing versions of the first sender heard");
             from.origin
         });
-        if version == 0 || from.origin != followed || from.incarnation < self.incarnation {
+        if version > HIGHEST {
+            tracing::debug!(origin = %from.origin, version, "no routing version; passed over");
+        }
+        if !(1..=HIGHEST).contains(&version)
+            || from.origin != followed
+            || from.incarnation < self.incarnation
+        {
             return 0;
         }
         if from.incarnation > self.incarnation {

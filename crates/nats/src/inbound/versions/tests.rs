@@ -14,6 +14,8 @@ fn they_are_the_senders_until_it_starts_again_and_grow_all_the_same() {
     assert_eq!(versions.here(&from("a", 20), 2), 8);
     assert_eq!(versions.here(&from("a", 10), 6), 0, "from before its start");
     assert_eq!(versions.here(&from("a", 20), 0), 0);
+    assert_eq!(versions.here(&from("a", 20), u64::MAX), 0, "none would be higher ever after");
+    assert_eq!(versions.here(&from("a", 20), 3), 9);
     let mut named = Versions::new(Some("b".parse().unwrap()));
     assert_eq!((named.here(&from("a", 1), 3), named.here(&from("b", 1), 4)), (0, 4));
 }
