@@ -14,6 +14,8 @@ use std::{
 use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event, ServerAddr};
 use tokio::sync::watch;
 
+use crate::subject;
+
 /// How a server is reached, and as whom.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -105,9 +107,11 @@ impl Connect {
     }
 
     /// A connection that comes back by itself. One that cannot be had for want of a server is waited for in the
-    /// background; one that is refused is an error.
+    /// background; one that is refused is an error. What is asked is answered below `_INBOX.<owner>`, so that a server can
+    /// keep others from reading it.
     pub(crate) async fn open(
         &self,
+        owner: &str,
         queue: usize,
         link: &Arc<Link>,
     ) -> Result<Client, ConnectError> {
@@ -115,6 +119,7 @@ impl Connect {
         let told = Arc::clone(link);
         let mut options = ConnectOptions::new()
             .name(format!("meltica {}", link.role))
+            .custom_inbox_prefix(subject::inbox(owner))
             .ping_interval(self.ping)
             .connection_timeout(Duration::from_secs(5))
             .client_capacity(queue)

@@ -265,8 +265,8 @@ fn open(
     links: &[Arc<Link>; 2],
 ) -> Result<(tokio::runtime::Runtime, [Client; 2]), InboundError> {
     crate::runtime::begin(async {
-        let market = config.connect.open(QUEUE, &links[0]).await?;
-        let critical = config.connect.open(QUEUE, &links[1]).await?;
+        let market = config.connect.open(&config.durable, QUEUE, &links[0]).await?;
+        let critical = config.connect.open(&config.durable, QUEUE, &links[1]).await?;
         Ok([market, critical])
     })
 }

@@ -183,9 +183,9 @@ fn open(
     links: &[Arc<Link>; 2],
 ) -> Result<(tokio::runtime::Runtime, [Client; 2]), OutboundError> {
     crate::runtime::begin(async {
-        let connect = &config.connect;
-        let market = connect.open(MARKET_QUEUE, &links[0]).await?;
-        let critical = connect.open(2 * config.in_flight, &links[1]).await?;
+        let (connect, owner) = (&config.connect, config.origin.as_str());
+        let market = connect.open(owner, MARKET_QUEUE, &links[0]).await?;
+        let critical = connect.open(owner, 2 * config.in_flight, &links[1]).await?;
         Ok([market, critical])
     })
 }

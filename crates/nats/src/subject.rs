@@ -57,5 +57,15 @@ pub(crate) fn control(origin: OriginName) -> String {
     format!("meltica.control.{origin}")
 }
 
+/// Below which the answers come that a sender or a receiver of this name has asked for: `_INBOX.desk-1`.
+pub(crate) fn inbox(owner: &str) -> String {
+    format!("_INBOX.{owner}")
+}
+
+/// The consumer by which a receiver reads again what it had before it started.
+pub(crate) fn recall(durable: &str) -> String {
+    format!("{durable}-recall")
+}
+
 #[cfg(test)]
 mod tests;

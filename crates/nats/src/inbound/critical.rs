@@ -28,7 +28,7 @@ use crate::{
         versions::Versions,
     },
     positions::Positions,
-    stream,
+    stream, subject,
 };
 
 /// How many identities are remembered.
@@ -244,34 +244,67 @@ impl Critical {
     /// events is a repeat.
     async fn remember(&mut self, context: &jetstream::Context, floor: u64) {
         let first = floor.saturating_sub(REMEMBERED) + 1;
+        let name = subject::recall(&self.config.durable);
         let read = async {
-            let stream = context.get_stream(CRITICAL_STREAM).await?;
-            let plan = pull::OrderedConfig {
-                deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: first },
-                ..pull::OrderedConfig::default()
-            };
-            let mut messages = stream.create_consumer(plan).await?.messages().await?;
-            while let Some(message) = messages.next().await {
-                let message = message?;
-                let sequence = message.info()?.stream_sequence;
-                let mut id = String::new();
-                if sequence <= floor
-                    && let Ok((_, received)) = self.decoder.decode(&message.payload)
-                    && identity::event(received.view(), &self.names, &mut id)
-                {
-                    self.identities.insert(&id);
-                }
-                if sequence >= floor {
-                    break;
-                }
+            let mut at = first;
+            while let Err(error) = self.recall(context, &name, &mut at, floor).await {
+                tracing::debug!(%error, "what was settled before is asked for again");
+                tokio::time::sleep(LOOK).await;
             }
-            Ok::<(), async_nats::Error>(())
         };
         match tokio::time::timeout(PATIENCE, read).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "what was settled before is not known"),
+            Ok(()) => {}
             Err(_) => tracing::warn!("what was settled before is not known: no answer"),
         }
+    }
+
+    /// Reads again what the stream has from `at` to `floor`, by a consumer of our own that acknowledges nothing.
+    async fn recall(
+        &mut self,
+        context: &jetstream::Context,
+        name: &str,
+        at: &mut u64,
+        floor: u64,
+    ) -> Result<(), async_nats::Error> {
+        let stream = context.get_stream(CRITICAL_STREAM).await?;
+        let there = &stream.cached_info().state;
+        // What is too old is gone, and not waited for.
+        *at = (*at).max(there.first_sequence);
+        let floor = floor.min(there.last_sequence);
+        if *at > floor {
+            return Ok(());
+        }
+        // An earlier start's, which began elsewhere; mostly there is none.
+        let _ = stream.delete_consumer(name).await;
+        let plan = pull::Config {
+            name: Some(name.to_owned()),
+            deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: *at },
+            ack_policy: AckPolicy::None,
+            inactive_threshold: 3 * PATIENCE,
+            memory_storage: true,
+            num_replicas: 1,
+            ..pull::Config::default()
+        };
+        let consumer = stream.create_consumer(plan).await?;
+        let read = consumer.stream().max_messages_per_batch(256).heartbeat(Duration::from_secs(1));
+        let mut messages = read.expires(PATIENCE).messages().await?;
+        while *at <= floor
+            && let Some(message) = messages.next().await
+        {
+            let message = message?;
+            let sequence = message.info()?.stream_sequence;
+            let mut id = String::new();
+            if sequence <= floor
+                && let Ok((_, received)) = self.decoder.decode(&message.payload)
+                && identity::event(received.view(), &self.names, &mut id)
+            {
+                self.identities.insert(&id);
+            }
+            *at = sequence + 1;
+        }
+        drop(messages);
+        let _ = stream.delete_consumer(name).await;
+        Ok(())
     }
 
     async fn take(&mut self, message: jetstream::Message) {
