@@ -115,7 +115,8 @@ fn a_consumer_that_comes_after_a_followed_flip_gets_no_market_data_of_before() {
     pipeline.poll(now);
     pending.wait(Duration::ZERO).unwrap().unwrap();
     run(&mut pipeline);
-    (direct.take(), commanded.take());
+    direct.take();
+    commanded.take();
     for message in [quote(&pools, 2, 5, 1), quote(&pools, 3, 6, 1), report(&pools, 5, "late")] {
         pipeline.push(message, now).unwrap();
     }
