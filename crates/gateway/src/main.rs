@@ -19,6 +19,7 @@ mod ledger;
 mod local;
 mod metering;
 mod player;
+mod process;
 mod reach;
 mod record;
 mod remote;

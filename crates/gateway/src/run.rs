@@ -9,7 +9,7 @@ use std::{
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     thread::{self, JoinHandle},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use meltica::{
@@ -34,7 +34,7 @@ use crate::{
     interrupt::Interrupt,
     ledger::Ledger,
     local::{LocalVenues, ONE_IN, Script},
-    metering, player,
+    metering, player, process,
     reach::{Reach, ReachError},
     remote::{self, Publishing, RemoteError},
     say::{say, say_in_place},
@@ -278,11 +278,13 @@ fn settle(local: &LocalVenues, counts: &[Arc<Counts>]) {
 /// What the program around the pipeline tells.
 pub(crate) fn counted(metrics: Metrics, start: Instant) -> Metrics {
     let version = env!("CARGO_PKG_VERSION");
-    metrics.number(&families::PROCESS_BUILD_INFO, [version], || 1).number(
-        &families::PROCESS_UPTIME,
-        [""; 0],
-        move || start.elapsed().as_secs(),
-    )
+    let began = SystemTime::now().duration_since(UNIX_EPOCH).ok();
+    let began = began.map(|now| now.saturating_sub(start.elapsed()));
+    let metrics = metrics
+        .number(&families::PROCESS_BUILD_INFO, [version], || 1)
+        .number(&families::PROCESS_UPTIME, [""; 0], move || start.elapsed().as_secs())
+        .time(&families::PROCESS_START_TIME, move || began);
+    process::metrics(metrics)
 }
 
 /// All venues' books, added up.

@@ -1,9 +1,6 @@
-use std::{fs, time::Duration};
+use std::time::Duration;
 
-/// How many threads this process has; `None` where the system does not say.
-fn count() -> Option<u64> {
-    Some(fs::read_dir("/proc/self/task").ok()?.count() as u64)
-}
+use crate::process::threads as count;
 
 /// Counts the threads that are left behind.
 pub(crate) struct Baseline(Option<u64>);

@@ -289,4 +289,18 @@ families! {
         "Always 1; says which version runs.";
     PROCESS_UPTIME = "meltica_uptime_seconds" Gauge, [],
         "Seconds since the program began.";
+    PROCESS_CPU = "process_cpu_seconds_total" Counter, [],
+        "Seconds of CPU time that the process has used, of all its threads.";
+    PROCESS_RESIDENT_MEMORY = "process_resident_memory_bytes" Gauge, [],
+        "Memory of the process that is in RAM.";
+    PROCESS_VIRTUAL_MEMORY = "process_virtual_memory_bytes" Gauge, [],
+        "Address space that the process has asked for.";
+    PROCESS_THREADS = "process_threads" Gauge, [],
+        "Threads of the process.";
+    PROCESS_OPEN_FILES = "process_open_fds" Gauge, [],
+        "Files and sockets that the process has open.";
+    PROCESS_MOST_FILES = "process_max_fds" Gauge, [],
+        "As many of these as it may have open.";
+    PROCESS_START_TIME = "process_start_time_seconds" Gauge, [],
+        "When the program began, in seconds since 1970.";
 }

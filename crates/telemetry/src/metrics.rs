@@ -1,4 +1,4 @@
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use meltica_dispatcher::{Protocol, Routes};
 use meltica_recycler::Recycler;
@@ -87,6 +87,26 @@ impl Metrics {
     ) -> Self {
         assert!(!matches!(family.kind, Kind::Histogram(_)), "{} is a histogram", family.name);
         self.add(family, labels, move || Value::Number(read()))
+    }
+
+    /// A series of a family that is a time, in seconds. `None` where there is none to tell: then there is no series.
+    ///
+    /// # Panics
+    ///
+    /// If the family has labels, or is a histogram.
+    pub fn time(
+        self,
+        family: &'static Family,
+        read: impl Fn() -> Option<Duration> + Send + Sync + 'static,
+    ) -> Self {
+        assert!(!matches!(family.kind, Kind::Histogram(_)), "{} is a histogram", family.name);
+        assert!(family.labels.is_empty(), "{} has labels", family.name);
+        self.source(move |scrape| {
+            if let Some(time) = read() {
+                let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+                scrape.add(family, &[], Value::Time(nanos));
+            }
+        })
     }
 
     /// Series of a family that come and go: the values of its labels, and the number.

@@ -9,6 +9,8 @@ use crate::Family;
 pub enum Value {
     /// Of a counter or a gauge.
     Number(u64),
+    /// Of a counter or a gauge that is a time: nanoseconds, rendered as seconds.
+    Time(u64),
     /// Of a histogram, in its unit's measure: nanoseconds, or hundredths.
     Histogram(Snapshot),
 }
@@ -44,7 +46,8 @@ impl Scrape {
             }
             std::collections::btree_map::Entry::Occupied(mut held) => match (held.get_mut(), value)
             {
-                (Value::Number(held), Value::Number(more)) => *held = held.saturating_add(more),
+                (Value::Number(held), Value::Number(more))
+                | (Value::Time(held), Value::Time(more)) => *held = held.saturating_add(more),
                 (Value::Histogram(held), Value::Histogram(more)) => held.merge(&more),
                 (held, value) => *held = value,
             },

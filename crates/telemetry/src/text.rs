@@ -67,6 +67,10 @@ fn series(text: &mut String, format: Format, family: &Family, labels: &[String],
             line(text, family, "", labels, None);
             let _ = writeln!(text, "{number}");
         }
+        (Value::Time(nanos), _) => {
+            line(text, family, "", labels, None);
+            let _ = writeln!(text, "{}", decimal(u128::from(*nanos), 9));
+        }
         (Value::Histogram(snapshot), Kind::Histogram(unit)) => {
             for bound in unit.bounds() {
                 let le = format.bound(decimal(u128::from(*bound), unit.digits()));

@@ -1,8 +1,10 @@
 //! Whether resident memory grows (SC-002).
 
-use std::{fs::File, io::Read, time::Duration};
+use std::time::Duration;
 
 use serde::Serialize;
+
+use crate::process::resident;
 
 /// How many samples a run takes, evenly.
 const SAMPLES: usize = 400;
@@ -14,21 +16,6 @@ const LEAST_SAMPLES: usize = 100;
 const LEAST_TIME: Duration = Duration::from_secs(60);
 /// What the difference of the last tenth's mean from the second tenth's must stay below, as a share.
 pub(crate) const BAR: f64 = 0.01;
-
-/// This process's resident memory in bytes; `None` where the system does not say.
-fn resident() -> Option<u64> {
-    // Larger than the file, and not on the heap that is measured.
-    let mut text = [0; 4_096];
-    let mut file = File::open("/proc/self/status").ok()?;
-    let mut length = 0;
-    while let Some(read) = file.read(&mut text[length..]).ok().filter(|read| *read > 0) {
-        length += read;
-    }
-    let text = std::str::from_utf8(&text[..length]).ok()?;
-    let value = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kib: u64 = value.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib * 1_024)
-}
 
 /// Resident memory over a run, in room that was made before.
 pub(crate) struct Samples {
