@@ -111,9 +111,13 @@ pub(crate) struct RunArgs {
     /// connections, as this seed has it; at the end all is well again, and the books are compared.
     #[arg(long, value_name = "SEED", conflicts_with = "venues")]
     pub(crate) faults: Option<u64>,
-    /// Where to serve /metrics and /healthz: an address and a port, or `none`.
+    /// Where to serve the live page, /metrics and /healthz: an address and a port, or `none`.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9464")]
     pub(crate) listen: Listen,
+    /// Also take commands, as JSON over HTTP, from whoever may connect to this machine: at this address of it, or without
+    /// one at 127.0.0.1:9465. GET /openapi.json there says how.
+    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, default_value = "none", default_missing_value = "127.0.0.1:9465")]
+    pub(crate) control: Listen,
     /// Tell the log the path of one message in so many, by trace id, from the venue to each consumer.
     #[arg(long, value_name = "MESSAGES", default_value_t = 0)]
     pub(crate) follow_one_in: u64,

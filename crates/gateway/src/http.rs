@@ -1,11 +1,17 @@
-//! `/metrics` and `/healthz`, on a thread and a runtime of their own: whoever asks, and however, the
-//! pipeline does not notice.
+//! What is asked and answered over HTTP, on threads and runtimes of its own: whoever asks, and however, the pipeline does
+//! not notice.
+
+mod control;
+mod doors;
+mod pages;
+mod response;
 
 use std::{
     collections::VecDeque,
     convert::Infallible,
     fmt,
     io::{self, ErrorKind},
+    marker::PhantomData,
     net::{SocketAddr, TcpListener},
     str::FromStr,
     sync::Arc,
@@ -13,17 +19,12 @@ use std::{
     time::Duration,
 };
 
-use http_body_util::Full;
-use hyper::{
-    Method, Request, Response, StatusCode,
-    body::{Bytes, Incoming},
-    header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderValue},
-    server::conn::http1,
-    service::service_fn,
-};
+use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use meltica_telemetry::Metrics;
 use tokio::{sync::oneshot, task::AbortHandle};
+
+pub(crate) use self::doors::Doors;
+use self::{control::ControlSite, pages::Pages, response::Answer};
 
 /// How many connections are served at a time. When one more comes, the oldest is closed: who asks is served within
 /// milliseconds, so that one says nothing, or reads nothing.
@@ -34,9 +35,6 @@ const HEAD_LIMIT: Duration = Duration::from_secs(20);
 const CONNECTION_LIMIT: Duration = Duration::from_secs(60);
 /// How large a request's head may be.
 const HEAD_SIZE: usize = 16 << 10;
-
-/// What asks for OpenMetrics.
-const OPEN_KIND: &str = "application/openmetrics-text";
 
 /// Where to listen, if anywhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,60 +64,80 @@ impl fmt::Display for Listen {
     }
 }
 
-/// Why there is no `/metrics`.
+/// What is served at a place.
+pub(crate) trait Site: Send + Sync + 'static {
+    /// What it is, as in `metrics cannot be served`.
+    const WHAT: &'static str;
+    /// By which flag its place is chosen.
+    const FLAG: &'static str;
+
+    /// Answers a request.
+    fn answer(&self, request: Request<Incoming>) -> impl Future<Output = Answer> + Send;
+}
+
+/// Why there is no such site.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ListenError {
     #[error(
-        "{0} is in use, so metrics cannot be served there; end what uses it, or choose another \
-         address by --listen: 127.0.0.1:0 takes any free port, none does without"
+        "{address} is in use, so {what} cannot be served there; end what uses it, or choose another address by {flag}: \
+         127.0.0.1:0 takes any free port, none does without"
     )]
-    InUse(SocketAddr),
-    #[error("metrics cannot be served at {0}: {1}; choose another address by --listen")]
-    Refused(SocketAddr, io::Error),
+    InUse { address: SocketAddr, what: &'static str, flag: &'static str },
+    #[error("{what} cannot be served at {address}: {cause}; choose another address by {flag}")]
+    Refused { address: SocketAddr, what: &'static str, flag: &'static str, cause: io::Error },
+    #[error(
+        "{0} is no address of this machine alone, and whoever reached it could command the pipeline; choose one as \
+         127.0.0.1:9465 by --control"
+    )]
+    Open(SocketAddr),
 }
 
 /// A place that is ours, and not served yet.
-pub(crate) struct Door(Option<TcpListener>);
+pub(crate) struct Door<S> {
+    listener: Option<TcpListener>,
+    site: PhantomData<fn(S)>,
+}
 
-impl Door {
+impl<S: Site> Door<S> {
     /// Takes the place, so that a mistake is told before anything starts.
     pub(crate) fn open(listen: Listen) -> Result<Self, ListenError> {
-        let Listen::At(address) = listen else { return Ok(Self(None)) };
-        let refused = |error: io::Error| match error.kind() {
-            ErrorKind::AddrInUse => ListenError::InUse(address),
-            _ => ListenError::Refused(address, error),
+        let Listen::At(address) = listen else {
+            return Ok(Self { listener: None, site: PhantomData });
+        };
+        let (what, flag) = (S::WHAT, S::FLAG);
+        let refused = |cause: io::Error| match cause.kind() {
+            ErrorKind::AddrInUse => ListenError::InUse { address, what, flag },
+            _ => ListenError::Refused { address, what, flag, cause },
         };
         let listener = TcpListener::bind(address).map_err(refused)?;
         listener.set_nonblocking(true).map_err(refused)?;
-        Ok(Self(Some(listener)))
+        Ok(Self { listener: Some(listener), site: PhantomData })
     }
 
     /// Where it is; `None` if it is nowhere.
     pub(crate) fn address(&self) -> Option<SocketAddr> {
-        self.0.as_ref()?.local_addr().ok()
+        self.listener.as_ref()?.local_addr().ok()
     }
 
     /// Serves until the answer is dropped.
-    pub(crate) fn serve(
-        self,
-        metrics: Metrics,
-        healthy: impl Fn() -> bool + Send + Sync + 'static,
-    ) -> io::Result<Server> {
-        let Some(listener) = self.0 else { return Ok(Server { stop: None, thread: None }) };
+    pub(crate) fn serve(self, site: S) -> io::Result<Server> {
+        let Some(listener) = self.listener else { return Ok(Server { stop: None, thread: None }) };
         let (stop, stopped) = oneshot::channel();
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-        let pages = Arc::new(Pages { metrics, healthy: Box::new(healthy) });
+        let site = Arc::new(site);
         let thread = thread::Builder::new().name("http".to_owned()).spawn(move || {
             runtime.block_on(async {
                 match tokio::net::TcpListener::from_std(listener) {
                     Ok(listener) => tokio::select! {
-                        () = accept(listener, pages) => {}
+                        () = accept(listener, site) => {}
                         _ = stopped => {}
                     },
-                    Err(error) => tracing::error!(%error, "metrics are not served"),
+                    Err(error) => tracing::error!(%error, "{} are not served", S::WHAT),
                 }
             });
+            // Who waits for a command's outcome on a thread of its own is not waited for.
+            runtime.shutdown_background();
         })?;
         Ok(Server { stop: Some(stop), thread: Some(thread) })
     }
@@ -139,12 +157,7 @@ impl Drop for Server {
     }
 }
 
-struct Pages {
-    metrics: Metrics,
-    healthy: Box<dyn Fn() -> bool + Send + Sync>,
-}
-
-async fn accept(listener: tokio::net::TcpListener, pages: Arc<Pages>) {
+async fn accept<S: Site>(listener: tokio::net::TcpListener, site: Arc<S>) {
     let mut served: VecDeque<AbortHandle> = VecDeque::with_capacity(CONNECTIONS);
     loop {
         let stream = match listener.accept().await {
@@ -161,12 +174,10 @@ async fn accept(listener: tokio::net::TcpListener, pages: Arc<Pages>) {
         {
             oldest.abort();
         }
-        let pages = Arc::clone(&pages);
+        let site = Arc::clone(&site);
         let connection = tokio::spawn(async move {
-            let answer = service_fn(|request| {
-                let response = pages.answer(&request);
-                async move { Ok::<_, Infallible>(response) }
-            });
+            let answer =
+                service_fn(|request| async { Ok::<_, Infallible>(site.answer(request).await) });
             let mut connection = http1::Builder::new();
             connection.timer(TokioTimer::new());
             connection.header_read_timeout(HEAD_LIMIT).max_buf_size(HEAD_SIZE);
@@ -176,49 +187,4 @@ async fn accept(listener: tokio::net::TcpListener, pages: Arc<Pages>) {
         });
         served.push_back(connection.abort_handle());
     }
-}
-
-impl Pages {
-    fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
-        let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
-        match request.uri().path() {
-            "/metrics" | "/healthz" if !is_read => {
-                let mut refused = page(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
-                refused.headers_mut().insert(ALLOW, "GET, HEAD".parse().expect("it is plain text"));
-                refused
-            }
-            "/metrics" => {
-                let (text, kind) = if wants_open(request) {
-                    (self.metrics.render_open(), Metrics::OPEN_CONTENT_TYPE)
-                } else {
-                    (self.metrics.render(), Metrics::CONTENT_TYPE)
-                };
-                let mut metrics = page(StatusCode::OK, text);
-                metrics.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-                metrics
-            }
-            "/healthz" if (self.healthy)() => page(StatusCode::OK, "ok\n"),
-            "/healthz" => page(StatusCode::SERVICE_UNAVAILABLE, "stopping\n"),
-            _ => page(StatusCode::NOT_FOUND, "there is /metrics and /healthz\n"),
-        }
-    }
-}
-
-/// Whether OpenMetrics is asked for. Whoever takes both is Prometheus, which prefers it.
-fn wants_open(request: &Request<Incoming>) -> bool {
-    let accepts = request.headers().get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    accepts.flat_map(|value| value.split(',')).any(|one| {
-        let mut parts = one.split(';').map(str::trim);
-        let is_open = parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case(OPEN_KIND));
-        // A weight of zero says that it is not wanted.
-        is_open && !parts.any(|part| matches!(part, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"))
-    })
-}
-
-fn page(status: StatusCode, text: impl Into<Bytes>) -> Response<Full<Bytes>> {
-    let mut page = Response::new(Full::new(text.into()));
-    *page.status_mut() = status;
-    let plain = "text/plain; charset=utf-8".parse().expect("it is plain text");
-    page.headers_mut().insert(CONTENT_TYPE, plain);
-    page
 }

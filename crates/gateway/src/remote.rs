@@ -10,7 +10,7 @@ use meltica_nats::{
     Connect, Credentials, InboundError, InboundStats, OriginName, OutboundError, OutboundStats,
 };
 
-pub(crate) use self::{publish::Publishing, subscribe::subscribe};
+pub(crate) use self::{commands::Remote, publish::Publishing, subscribe::subscribe};
 use crate::cli::RemoteArgs;
 
 /// Where the server is, and as whom we come.

@@ -30,7 +30,7 @@ use crate::{
     cli::RunArgs,
     clock::Clock,
     connection::{Connection, Counts, Halt, Outcome, Tap},
-    http::{Door, ListenError},
+    http::{Doors, ListenError},
     interrupt::Interrupt,
     ledger::Ledger,
     local::{LocalVenues, ONE_IN, Script},
@@ -87,7 +87,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Summary, RunError> {
     if let Some(url) = &args.remote.subscribe {
         return remote::subscribe(args, url);
     }
-    let door = Door::open(args.listen)?;
+    let doors = Doors::open(args.listen, args.control)?;
     let interrupt = Interrupt::listen()?;
     meltica::consumer::install_panic_hook(Default::default());
     let baseline = threads::Baseline::now();
@@ -165,12 +165,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Summary, RunError> {
     if let Some(publishing) = &publishing {
         metrics = publishing.metrics(metrics);
     }
-    let flag = interrupt.clone();
-    let address = door.address();
-    let server = door.serve(metrics, move || !flag.is_set())?;
-    if let Some(address) = address {
-        say(format_args!("metrics at http://{address}/metrics"));
-    }
+    let servers = doors.serve(metrics, &running, &interrupt)?;
     let (stopper, stop) = watch::channel(false);
     let mut threads = vec![];
     for (venue, id, connection) in connections {
@@ -216,7 +211,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Summary, RunError> {
     let elapsed = start.elapsed();
     let end = running.shutdown(DRAIN).ok_or(RunError::CoreGone)?;
     let nats = publishing.and_then(|publishing| publishing.finish(DRAIN));
-    drop(server);
+    drop(servers);
     for name in &end.stuck {
         say(format_args!("{name} would not end and was left behind"));
     }

@@ -64,6 +64,7 @@ impl Consumers {
     pub(crate) fn stats(&self) -> Vec<ConsumerStats> {
         let of = |known: &Known| ConsumerStats {
             consumer: Arc::clone(&known.consumer),
+            min_version: known.gate.version(),
             stats: sum(known.before, (known.stats)()),
         };
         self.lock().iter().map(of).collect()

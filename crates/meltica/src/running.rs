@@ -85,6 +85,12 @@ impl Running {
         self.stats.read()
     }
 
+    /// To read [`stats`](Self::stats) by, from any thread, also after the pipeline has stopped.
+    pub fn stats_handle(&self) -> impl Fn() -> Stats + Send + Sync + 'static {
+        let source = self.stats.clone();
+        move || source.read()
+    }
+
     /// The gate of the consumer of this name; the latest, if there were several. `None` if there
     /// never was one.
     pub fn gate(&self, consumer: &str) -> Option<Gate> {

@@ -28,6 +28,8 @@ pub struct Stats {
 pub struct ConsumerStats {
     /// Its name.
     pub consumer: Arc<str>,
+    /// The least routing version of market data that it accepts: where its gate stands.
+    pub min_version: u64,
     /// What became of its messages.
     pub stats: meltica_consumer::Stats,
 }

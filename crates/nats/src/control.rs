@@ -43,6 +43,13 @@ pub enum RemoteCommand {
         /// Its name.
         consumer: String,
     },
+    /// Has a consumer run on the pipeline's own thread, as a part of pushing, or on the workers' again.
+    SetInline {
+        /// Its name.
+        consumer: String,
+        /// Whether on the pipeline's own.
+        inline: bool,
+    },
     /// Removes a consumer.
     Unsubscribe {
         /// Its name.

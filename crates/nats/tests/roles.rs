@@ -93,7 +93,7 @@ struct Probe {
 
 impl Probe {
     async fn new(server: &Server, folder: &Path, role: &str, inbox: &str) -> Self {
-        let seed = fs::read_to_string(folder.join(role)).unwrap();
+        let seed = fs::read_to_string(folder.join(role)).expect("it works");
         let complaints = Arc::new(Mutex::new(vec![]));
         let told = Arc::clone(&complaints);
         let options = ConnectOptions::with_nkey(seed)
@@ -101,37 +101,39 @@ impl Probe {
             .custom_inbox_prefix(inbox)
             .event_callback(move |event| {
                 if let Event::ServerError(error) = event {
-                    told.lock().unwrap().push(error.to_string().to_lowercase());
+                    told.lock().expect("it works").push(error.to_string().to_lowercase());
                 }
                 std::future::ready(())
             });
-        Self { client: options.connect(server.url()).await.unwrap(), complaints }
+        Self { client: options.connect(server.url()).await.expect("it works"), complaints }
     }
 
     /// Waits until the server has refused to let this be published or subscribed.
     async fn is_refused(&self, way: &str, subject: &str) {
         match way {
-            "publish" => self.client.publish(subject.to_owned(), "".into()).await.unwrap(),
-            _ => drop(self.client.subscribe(subject.to_owned()).await.unwrap()),
+            "publish" => {
+                self.client.publish(subject.to_owned(), "".into()).await.expect("it works");
+            }
+            _ => drop(self.client.subscribe(subject.to_owned()).await.expect("it works")),
         }
         let end = Instant::now() + LONG;
         let said =
             |text: &String| text.contains("violation") && text.contains(&subject.to_lowercase());
-        while !self.complaints.lock().unwrap().iter().any(said) {
+        while !self.complaints.lock().expect("it works").iter().any(said) {
             assert!(Instant::now() < end, "{way} {subject} is let pass: {:?}", self.complaints);
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 
     async fn ask(&self, limit: Duration) -> Result<String, RemoteError> {
-        let origin = "desk-1".parse().unwrap();
+        let origin = "desk-1".parse().expect("it works");
         let answers = meltica_nats::command(&self.client, origin, &RemoteCommand::Flip, limit);
         answers.await.map(|(first, last)| format!("{} {}", first.outcome, last.outcome))
     }
 }
 
 fn runtime() -> Runtime {
-    Builder::new_current_thread().enable_all().build().unwrap()
+    Builder::new_current_thread().enable_all().build().expect("it works")
 }
 
 /// Does as it is told.

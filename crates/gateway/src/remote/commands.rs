@@ -4,7 +4,7 @@ use meltica::{Command, Control};
 use meltica_nats::{Commands, RemoteCommand, Sent};
 
 /// The pipeline's control, for operators elsewhere.
-pub(super) struct Remote(pub(super) Control);
+pub(crate) struct Remote(pub(crate) Control);
 
 impl Commands for Remote {
     fn send(&self, command: RemoteCommand) -> Result<Sent, String> {
@@ -15,6 +15,9 @@ impl Commands for Remote {
             }
             RemoteCommand::Pause { consumer } => Command::Pause { consumer },
             RemoteCommand::Resume { consumer } => Command::Resume { consumer },
+            RemoteCommand::SetInline { consumer, inline } => {
+                Command::SetInline { consumer, inline }
+            }
             RemoteCommand::Unsubscribe { consumer } => Command::Unsubscribe { consumer },
             RemoteCommand::RemoveMerge { rule } => Command::RemoveMerge { rule },
             other => return Err(format!("this program has no {other:?}; update it")),

@@ -17,7 +17,7 @@ use crate::{
     bridge,
     cli::RunArgs,
     clock::Clock,
-    http::Door,
+    http::Doors,
     interrupt::Interrupt,
     ledger::Ledger,
     metering,
@@ -32,7 +32,7 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// Runs until the time is over or the user interrupts, and tells what came.
 pub(crate) fn subscribe(args: &RunArgs, url: &str) -> Result<Summary, RunError> {
-    let door = Door::open(args.listen)?;
+    let doors = Doors::open(args.listen, args.control)?;
     let interrupt = Interrupt::listen()?;
     meltica::consumer::install_panic_hook(Default::default());
     let baseline = threads::Baseline::now();
@@ -86,12 +86,7 @@ pub(crate) fn subscribe(args: &RunArgs, url: &str) -> Result<Summary, RunError> 
     let inbound = inbound.map_err(RemoteError::from)?;
     let metrics = counted(running.metrics(), start);
     let metrics = metering::of_inbound(metrics, inbound.stats_handle());
-    let flag = interrupt.clone();
-    let address = door.address();
-    let server = door.serve(metrics, move || !flag.is_set())?;
-    if let Some(address) = address {
-        say(format_args!("metrics at http://{address}/metrics"));
-    }
+    let servers = doors.serve(metrics, &running, &interrupt)?;
     say(format_args!("subscribed at {url} as {durable}"));
     let allocations = watch(&running, args, start, &interrupt);
     interrupt.set();
@@ -99,7 +94,7 @@ pub(crate) fn subscribe(args: &RunArgs, url: &str) -> Result<Summary, RunError> 
     let elapsed = start.elapsed();
     let end = running.shutdown(DRAIN).ok_or(RunError::CoreGone)?;
     let stats = inbound.shutdown(LAST_WORDS);
-    drop(server);
+    drop(servers);
     for name in &end.stuck {
         say(format_args!("{name} would not end and was left behind"));
     }
