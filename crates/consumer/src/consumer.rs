@@ -3,7 +3,7 @@ use std::{
     fmt,
     mem::ManuallyDrop,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering::Relaxed},
 };
 
 use crate::{
@@ -194,6 +194,7 @@ impl<I: Inspect> Consumer<I> {
         let applied = self.policy_applies();
         self.failures_in_a_row = self.failures_in_a_row.saturating_add(1);
         self.counts.failed.add(1);
+        self.counts.last_failed.store(trace, Relaxed);
         let (cause, stack) = match failure {
             Failure::Error(error) => (Cause::Error(error.into()), None),
             Failure::Panic(payload) => {

@@ -1,3 +1,5 @@
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
 /// What became of the messages that a consumer was given.
 ///
 /// `invoked` = `handled` + `failed` + `filtered` + `refused`.
@@ -18,6 +20,8 @@ pub struct Stats {
     pub quarantined: u64,
     /// Handed back because the consumer has stopped.
     pub refused: u64,
+    /// The trace number of the last message that it failed on; `None` if there is none, or if its messages have no traces.
+    pub last_failed: Option<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -28,6 +32,8 @@ pub(crate) struct Counts {
     pub(crate) filtered: meltica_stats::Counter,
     pub(crate) quarantined: meltica_stats::Counter,
     pub(crate) refused: meltica_stats::Counter,
+    /// 0 if there is none.
+    pub(crate) last_failed: AtomicU64,
 }
 
 impl Counts {
@@ -42,6 +48,7 @@ impl Counts {
             filtered,
             quarantined: self.quarantined.get(),
             refused,
+            last_failed: Some(self.last_failed.load(Relaxed)).filter(|trace| *trace != 0),
         }
     }
 }

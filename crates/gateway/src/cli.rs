@@ -4,6 +4,7 @@ use clap::{ArgGroup, Args, CommandFactory, FromArgMatches, Parser, Subcommand, V
 use clap_complete::Shell;
 use meltica::event::Instrument;
 use meltica_nats::OriginName;
+use tracing_subscriber::filter::Targets;
 
 use crate::{
     config,
@@ -18,10 +19,31 @@ use crate::{
 #[derive(Debug, Parser)]
 #[command(name = "meltica", version, args_conflicts_with_subcommands = true, after_help = AFTER)]
 pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
     #[command(flatten)]
     pub(crate) run: RunArgs,
+}
+
+/// What the log on stderr says, and how.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct LogArgs {
+    /// What the log on stderr says: error, warn, info, debug or trace, also by module, as `info,meltica_nats=debug`. Each
+    /// failure of a consumer is told at debug, with its trace id.
+    #[arg(long, value_name = "LEVEL", default_value = "info", global = true)]
+    pub(crate) log: Targets,
+    /// How: lines for people, or objects for machines.
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "text", global = true)]
+    pub(crate) log_format: LogFormat,
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
 }
 
 #[derive(Debug, Subcommand)]
@@ -118,6 +140,9 @@ pub(crate) struct RunArgs {
     /// one at 127.0.0.1:9465. GET /openapi.json there says how.
     #[arg(long, value_name = "ADDRESS", num_args = 0..=1, default_value = "none", default_missing_value = "127.0.0.1:9465")]
     pub(crate) control: Listen,
+    /// Append critical messages that a consumer could not handle to this file, each a line of JSON, with its trace id.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) dead_letters: Option<PathBuf>,
     /// Tell the log the path of one message in so many, by trace id, from the venue to each consumer.
     #[arg(long, value_name = "MESSAGES", default_value_t = 0)]
     pub(crate) follow_one_in: u64,

@@ -13,10 +13,12 @@ mod cli;
 mod clock;
 mod config;
 mod connection;
+mod failures;
 mod http;
 mod interrupt;
 mod ledger;
 mod local;
+mod log;
 mod metering;
 mod player;
 mod process;
@@ -34,8 +36,6 @@ mod venues;
 use std::{io::Write, path::Path, process::ExitCode};
 
 use clap::CommandFactory;
-use tracing::level_filters::LevelFilter;
-use tracing_subscriber::{filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
 
 use crate::{
     cli::{Cli, Command, RunArgs, SoakArgs, SoakPlan},
@@ -52,16 +52,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    // The client tells every event of its connections, of a slow one each message; what matters of it we tell.
-    let ours = Targets::new()
-        .with_default(LevelFilter::INFO)
-        .with_target("async_nats", LevelFilter::ERROR);
-    let lines = tracing_subscriber::fmt::layer()
-        .with_target(false)
-        .with_writer(std::io::stderr)
-        // It would be told on stderr too, and panic.
-        .log_internal_errors(false);
-    tracing_subscriber::registry().with(lines).with(ours).init();
+    log::start(&cli.log);
     let outcome = match cli.command {
         None => run(&cli.run),
         Some(Command::Run(args)) => run(&args),

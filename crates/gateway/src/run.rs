@@ -4,10 +4,7 @@
 use std::{
     collections::HashSet,
     io::{self, IsTerminal},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::{Arc, atomic::Ordering::Relaxed},
     thread::{self, JoinHandle},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -19,6 +16,7 @@ use meltica::{
         TraceId, VenueId,
     },
 };
+use meltica_nats::Names;
 use meltica_telemetry::{Metrics, families};
 use meltica_venue::{DecodeError, Happened, Ingest, Session, VenueStats};
 use tokio::sync::watch;
@@ -30,6 +28,7 @@ use crate::{
     cli::RunArgs,
     clock::Clock,
     connection::{Connection, Counts, Halt, Outcome, Tap},
+    failures::{DeadLettersError, Failures},
     http::{Doors, ListenError},
     interrupt::Interrupt,
     ledger::Ledger,
@@ -68,6 +67,8 @@ pub(crate) enum RunError {
     Instrument(#[from] ParseInstrumentError),
     #[error("{0}")]
     Listen(#[from] ListenError),
+    #[error("{0}")]
+    DeadLetters(#[from] DeadLettersError),
     #[error("{0}")]
     Reach(#[from] ReachError),
     #[error("{0}")]
@@ -109,9 +110,6 @@ pub(crate) fn run(args: &RunArgs) -> Result<Summary, RunError> {
     }
     let reach = Reach::new(&args.reach, args.venues.len())?;
 
-    let told = Mutex::new(HashSet::new());
-    let dead_letters = Arc::new(AtomicU64::new(0));
-    let dead = Arc::clone(&dead_letters);
     let mut builder =
         Pipeline::builder().lane_capacity(LANE_CAPACITY).follow_one_in(args.follow_one_in);
     if names.len() > 1 {
@@ -120,15 +118,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<Summary, RunError> {
             .merge(MergeRule::view("view", all.clone()).windows(windows))
             .merge(MergeRule::depth("depth", all, DEPTH).windows(windows));
     }
-    let builder = builder.fault_sink(move |fault| {
-        // Each consumer's first failure is told, all are counted.
-        if told.lock().unwrap_or_else(PoisonError::into_inner).insert(Arc::clone(&fault.consumer)) {
-            say(format_args!("{fault} (told once, counted always)"));
-        }
-    });
-    let builder = builder.dead_letter_sink(move |_| {
-        dead.fetch_add(1, Relaxed);
-    });
+    let (failures, builder) =
+        Failures::heard(builder, args.dead_letters.as_deref(), &Names::new(catalog.clone()))?;
     let (audience, builder) = match is_local {
         true => Audience::of_run(builder, clock),
         false => Audience::of_venues(builder, clock),
@@ -223,7 +214,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Summary, RunError> {
         frames: Some(sum(|counts| counts.frames.load(Relaxed))),
         frames_malformed: Some(sum(Counts::all_errors)),
         critical: audience.critical(published),
-        dead_letters: dead_letters.load(Relaxed),
+        dead_letters: failures.dead_letters(),
         threads_leaked: baseline.leaked(),
         heap_allocations_after_warmup: allocations,
         book: together(&stats),
@@ -267,7 +258,16 @@ fn settle(local: &LocalVenues, counts: &[Arc<Counts>]) {
         thread::sleep(Duration::from_millis(10));
     }
     local.rest();
-    thread::sleep(REST);
+    // What was sent and has not come is on its way for longer where the machine is busy.
+    let frames = || counts.iter().map(|counts| counts.frames.load(Relaxed)).sum::<u64>();
+    let (limit, mut since, mut before) = (Instant::now() + RECOVERY, Instant::now(), frames());
+    while since.elapsed() < REST && Instant::now() < limit {
+        thread::sleep(Duration::from_millis(10));
+        let now = frames();
+        if now != before {
+            (since, before) = (Instant::now(), now);
+        }
+    }
 }
 
 /// What the program around the pipeline tells.

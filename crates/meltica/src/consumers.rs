@@ -105,5 +105,6 @@ fn sum(mut one: Stats, other: Stats) -> Stats {
     one.filtered += other.filtered;
     one.quarantined += other.quarantined;
     one.refused += other.refused;
+    one.last_failed = other.last_failed.or(one.last_failed);
     one
 }

@@ -145,7 +145,7 @@ families! {
     CONSUMER_INVOCATIONS = "consumer_invocations_total" Counter, ["consumer_id"],
         "Messages given to the consumer: handled, failed, filtered or refused.";
     CONSUMER_FAILURES = "consumer_failures_total" Counter, ["consumer_id"],
-        "Messages that the consumer failed on: errors and panics.";
+        "Messages that the consumer failed on: errors and panics. In OpenMetrics with the trace id of the last one.";
     CONSUMER_PANICS = "consumer_panics_total" Counter, ["consumer_id"],
         "Messages that the consumer panicked on.";
     CONSUMER_FILTERED_EVENTS = "consumer_filtered_events_total" Counter, ["consumer_id"],

@@ -11,8 +11,25 @@ pub enum Value {
     Number(u64),
     /// Of a counter or a gauge that is a time: nanoseconds, rendered as seconds.
     Time(u64),
+    /// Of a counter, with the trace number of the last thing that it counts: an exemplar, in OpenMetrics.
+    Traced {
+        /// The count.
+        number: u64,
+        /// The trace number.
+        trace: u64,
+    },
     /// Of a histogram, in its unit's measure: nanoseconds, or hundredths.
     Histogram(Snapshot),
+}
+
+impl Value {
+    /// The count or measure; of a histogram, none.
+    fn number(&self) -> u64 {
+        match self {
+            Self::Number(number) | Self::Time(number) | Self::Traced { number, .. } => *number,
+            Self::Histogram(_) => 0,
+        }
+    }
 }
 
 impl From<u64> for Value {
@@ -46,9 +63,15 @@ impl Scrape {
             }
             std::collections::btree_map::Entry::Occupied(mut held) => match (held.get_mut(), value)
             {
-                (Value::Number(held), Value::Number(more))
-                | (Value::Time(held), Value::Time(more)) => *held = held.saturating_add(more),
+                (Value::Time(held), Value::Time(more)) => *held = held.saturating_add(more),
+                (Value::Number(held) | Value::Traced { number: held, .. }, Value::Number(more)) => {
+                    *held = held.saturating_add(more);
+                }
                 (Value::Histogram(held), Value::Histogram(more)) => held.merge(&more),
+                (held, Value::Traced { number, trace }) => {
+                    let before = held.number();
+                    *held = Value::Traced { number: number.saturating_add(before), trace };
+                }
                 (held, value) => *held = value,
             },
         }

@@ -2,7 +2,7 @@
 
 use meltica_dispatcher::{LaneStats, LaneTimings, Timings};
 
-use crate::{Family, family::families::*, scrape::Scrape};
+use crate::{Family, Value, family::families::*, scrape::Scrape};
 
 pub(crate) fn recycler(scrape: &mut Scrape, recycler: &meltica_recycler::Recycler) {
     for pool in recycler.stats() {
@@ -32,9 +32,13 @@ pub(crate) fn recycler(scrape: &mut Scrape, recycler: &meltica_recycler::Recycle
 }
 
 pub(crate) fn consumer(scrape: &mut Scrape, id: &str, stats: &meltica_consumer::Stats) {
-    let numbers: [(&'static Family, u64); 6] = [
+    let failures = match stats.last_failed {
+        Some(trace) => Value::Traced { number: stats.failed, trace },
+        None => stats.failed.into(),
+    };
+    scrape.add(&CONSUMER_FAILURES, &[id], failures);
+    let numbers: [(&'static Family, u64); 5] = [
         (&CONSUMER_INVOCATIONS, stats.invoked),
-        (&CONSUMER_FAILURES, stats.failed),
         (&CONSUMER_PANICS, stats.panicked),
         (&CONSUMER_FILTERED_EVENTS, stats.filtered),
         (&CONSUMER_QUARANTINED_EVENTS, stats.quarantined),

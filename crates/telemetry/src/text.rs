@@ -67,6 +67,14 @@ fn series(text: &mut String, format: Format, family: &Family, labels: &[String],
             line(text, family, "", labels, None);
             let _ = writeln!(text, "{number}");
         }
+        (Value::Traced { number, trace }, _) => {
+            line(text, family, "", labels, None);
+            let _ = write!(text, "{number}");
+            if format == Format::Open {
+                let _ = write!(text, " # {{trace_id=\"{trace:016x}\"}} 1");
+            }
+            text.push('\n');
+        }
         (Value::Time(nanos), _) => {
             line(text, family, "", labels, None);
             let _ = writeln!(text, "{}", decimal(u128::from(*nanos), 9));

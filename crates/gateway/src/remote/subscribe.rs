@@ -17,6 +17,7 @@ use crate::{
     bridge,
     cli::RunArgs,
     clock::Clock,
+    failures::Failures,
     http::Doors,
     interrupt::Interrupt,
     ledger::Ledger,
@@ -46,17 +47,14 @@ pub(crate) fn subscribe(args: &RunArgs, url: &str) -> Result<Summary, RunError> 
 
     let settled = Settled::new();
     let told = settled.clone();
-    let dead_letters = Arc::new(AtomicU64::new(0));
-    let dead = Arc::clone(&dead_letters);
+    let names = Names::default();
     let builder = Pipeline::builder()
         .lane_capacity(LANE_CAPACITY)
         .follow_one_in(args.follow_one_in)
         .keep_current_state(true)
         .follows_upstream(true)
-        .receipt_sink(move |receipt| told.settle(Receipt(receipt)))
-        .dead_letter_sink(move |_| {
-            dead.fetch_add(1, Relaxed);
-        });
+        .receipt_sink(move |receipt| told.settle(Receipt(receipt)));
+    let (failures, builder) = Failures::heard(builder, args.dead_letters.as_deref(), &names)?;
     let (audience, builder) = Audience::of_venues(builder, clock);
     let running = builder.build()?.spawn(FEED_CAPACITY)?;
 
@@ -80,7 +78,6 @@ pub(crate) fn subscribe(args: &RunArgs, url: &str) -> Result<Summary, RunError> 
             None => feed.push(message).map_err(|_| Stopped),
         }
     };
-    let names = Names::default();
     let pools = pools(running.pools());
     let inbound = Inbound::start(config, names, pools, settled, None, sink);
     let inbound = inbound.map_err(RemoteError::from)?;
@@ -101,7 +98,7 @@ pub(crate) fn subscribe(args: &RunArgs, url: &str) -> Result<Summary, RunError> 
     let published = came.critical.lock().unwrap_or_else(PoisonError::into_inner).clone();
     Ok(Summary {
         critical: audience.critical(published),
-        dead_letters: dead_letters.load(Relaxed),
+        dead_letters: failures.dead_letters(),
         threads_leaked: baseline.leaked(),
         heap_allocations_after_warmup: allocations,
         content_hash: audience.content(),

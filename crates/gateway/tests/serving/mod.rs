@@ -4,7 +4,8 @@
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
-    process::{Child, ChildStderr, Command, Stdio},
+    process::{Child, Command, Stdio},
+    thread::{self, JoinHandle},
     time::Duration,
 };
 
@@ -15,8 +16,8 @@ pub(crate) struct Serving {
     pub(crate) pages: String,
     /// Where it takes commands.
     pub(crate) control: String,
-    /// Kept open, so that what it says has somewhere to go.
-    _stderr: BufReader<ChildStderr>,
+    /// Reads what it says, so that it can go on.
+    listener: Option<JoinHandle<String>>,
 }
 
 /// What came back.
@@ -30,9 +31,15 @@ pub(crate) struct Answer {
 
 impl Serving {
     pub(crate) fn start(duration: &str) -> Self {
+        Self::with(duration, &[])
+    }
+
+    /// With more flags.
+    pub(crate) fn with(duration: &str, flags: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_meltica"))
             .args(["run", "--for", duration, "--rate", "4000", "--listen", "127.0.0.1:0"])
             .args(["--control", "127.0.0.1:0", "--json"])
+            .args(flags)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -49,7 +56,12 @@ impl Serving {
         };
         let pages = said("page at http://");
         let control = said("control plane at http://");
-        Self { child, pages, control, _stderr: stderr }
+        let listener = thread::spawn(move || {
+            let mut said = vec![];
+            let _ = stderr.read_to_end(&mut said);
+            String::from_utf8_lossy(&said).into_owned()
+        });
+        Self { child, pages, control, listener: Some(listener) }
     }
 
     /// Ends it, and answers whether all was well.
@@ -57,9 +69,24 @@ impl Serving {
         self.child.wait().expect("it ends").success()
     }
 
+    /// What it has said on stderr since it serves, once it is over.
+    pub(crate) fn said(&mut self) -> String {
+        let listener = self.listener.take().expect("it is asked once");
+        listener.join().expect("it reads")
+    }
+
     /// Whether it is over.
     pub(crate) fn has_ended(&mut self) -> bool {
         self.child.try_wait().expect("it was started").is_some()
+    }
+
+    /// What is answered; `None` if it does not listen any more.
+    pub(crate) fn try_ask(&self, request: &str) -> Option<String> {
+        let mut stream = TcpStream::connect(&self.pages).ok()?;
+        stream.write_all(request.as_bytes()).ok()?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).ok()?;
+        Some(String::from_utf8_lossy(&answer).into_owned())
     }
 
     pub(crate) fn get(&self, path: &str) -> Answer {

@@ -12,10 +12,10 @@ const PATIENCE_MS = 5_000;
 
 const byId = (id) => document.getElementById(id);
 
-// The text format, as series by family: each with its labels and its value.
+// OpenMetrics, as series by family: each with its labels, its value, and the trace id of its last one, where it has that.
 function parse(text) {
   const families = new Map();
-  const line = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)$/;
+  const line = /^([a-zA-Z_:][\w:]*)(?:\{((?:[^"}]|"(?:[^"\\]|\\.)*")*)\})? (\S+)(?: # \{trace_id="(\w+)"\} \S+)?$/;
   const label = /([a-zA-Z_]\w*)="((?:[^"\\]|\\.)*)"/g;
   for (const row of text.split("\n")) {
     if (row === "" || row.startsWith("#")) continue;
@@ -26,7 +26,7 @@ function parse(text) {
       labels[name] = value.replace(/\\(.)/g, (_, character) => (character === "n" ? "\n" : character));
     }
     if (!families.has(found[1])) families.set(found[1], []);
-    families.get(found[1]).push({ labels, value: Number(found[3].replace("+Inf", "Infinity")) });
+    families.get(found[1]).push({ labels, value: Number(found[3].replace("+Inf", "Infinity")), trace: found[4] });
   }
   return families;
 }
@@ -240,7 +240,9 @@ function findings(between) {
     if (newer.sum("dispatcher_lane_paused", where) > 0) say("note", `${consumer} is paused; ${count(waiting)} wait`);
     else if (waiting > 0 && delivered === 0 && between.seconds > 3) say("bad", `${consumer} stands still; ${count(waiting)} wait`);
     if (between.more("dispatcher_lane_critical_alarms_total", where) > 0) say("bad", `too many critical messages wait for ${consumer}`);
-    if (panics > 0) say("warn", `${consumer} panics, ${rate(panics / between.seconds)} times a second`);
+    const { trace } = newer.all("consumer_failures_total", where)[0] ?? {};
+    const last = trace === undefined ? "" : `; the last failure was of trace ${trace}`;
+    if (panics > 0) say("warn", `${consumer} panics, ${rate(panics / between.seconds)} times a second${last}`);
     if (dropped > 0) say("warn", `${consumer} is too slow: it does not get ${rate(dropped)} messages a second`);
     else if (folded > 0) say("note", `${consumer} lags: ${rate(folded)} messages a second are folded for it`);
   }
@@ -405,7 +407,7 @@ async function look() {
   try {
     const limit = AbortSignal.timeout(PATIENCE_MS);
     const [metrics, health] = await Promise.all([
-      fetch("/metrics", { signal: limit, headers: { accept: "text/plain" }, cache: "no-store" }),
+      fetch("/metrics", { signal: limit, headers: { accept: "application/openmetrics-text" }, cache: "no-store" }),
       fetch("/healthz", { signal: limit, cache: "no-store" }),
     ]);
     if (!metrics.ok) throw new Error(`/metrics answers ${metrics.status}`);
