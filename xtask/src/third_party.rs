@@ -37,9 +37,12 @@ const RULES: &[Rule] = &[
     },
 ];
 
+/// On what only our loom models are built: no user has it.
+const MODELS: &str = "cfg(meltica_loom)";
+
 /// Says where a crate, directly or through packages of others, builds with a banned one.
 ///
-/// Normal and build dependencies count, optional and target-specific ones too; tests do not.
+/// Normal and build dependencies count, optional and target-specific ones too; tests and loom models do not.
 /// Features are those of the whole workspace together, so a package of others may be seen to
 /// have a dependency that only another crate of ours turns on.
 pub(crate) fn check(metadata: &Metadata) -> Vec<String> {
@@ -72,7 +75,11 @@ fn edges(metadata: &Metadata) -> BTreeMap<&PackageId, Vec<&PackageId>> {
     nodes
         .map(|node| {
             let built = node.deps.iter().filter(|dependency| {
-                dependency.dep_kinds.iter().any(|kind| kind.kind != DependencyKind::Development)
+                dependency.dep_kinds.iter().any(|kind| {
+                    let models_only =
+                        kind.target.as_ref().is_some_and(|target| target.to_string() == MODELS);
+                    kind.kind != DependencyKind::Development && !models_only
+                })
             });
             (&node.id, built.map(|dependency| &dependency.pkg).collect())
         })

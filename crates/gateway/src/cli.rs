@@ -85,6 +85,17 @@ pub(crate) struct CheckConfigArgs {
     pub(crate) file: PathBuf,
 }
 
+impl Cli {
+    /// The flags of `run`, if that is what is to be done.
+    pub(crate) fn runs(&self) -> Option<&RunArgs> {
+        match &self.command {
+            None => Some(&self.run),
+            Some(Command::Run(args)) => Some(args),
+            Some(_) => None,
+        }
+    }
+}
+
 /// The command line, with the environment where it is silent; ends the process where it is wrong.
 pub(crate) fn parse(arguments: Vec<OsString>) -> Cli {
     let command = with_environment(Cli::command()).mut_subcommand("run", with_environment);
@@ -146,6 +157,10 @@ pub(crate) struct RunArgs {
     /// Tell the log the path of one message in so many, by trace id, from the venue to each consumer.
     #[arg(long, value_name = "MESSAGES", default_value_t = 0)]
     pub(crate) follow_one_in: u64,
+    /// Send the paths of followed messages as traces to this OpenTelemetry collector, as http://127.0.0.1:4318. Wants a
+    /// program that was built with the feature `otlp`, and --follow-one-in.
+    #[arg(long, value_name = "URL")]
+    pub(crate) otlp: Option<String>,
     /// Print the summary as one JSON object.
     #[arg(long)]
     pub(crate) json: bool,

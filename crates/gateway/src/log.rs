@@ -3,10 +3,13 @@
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{Layer, layer::SubscriberExt, util::SubscriberInitExt};
 
-use crate::cli::{LogArgs, LogFormat};
+use crate::{
+    cli::{LogArgs, LogFormat},
+    otlp::Otlp,
+};
 
 /// Logs to stderr from now on.
-pub(crate) fn start(args: &LogArgs) {
+pub(crate) fn start(args: &LogArgs, otlp: Option<&Otlp>) {
     let LogArgs { log, log_format } = args;
     // The client tells every event of its connections, of a slow one each message; what matters of it we tell.
     let mut wanted = log.clone();
@@ -22,5 +25,7 @@ pub(crate) fn start(args: &LogArgs) {
         LogFormat::Text => lines.boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
-    tracing_subscriber::registry().with(lines.with_filter(wanted)).init();
+    // What is exported is not a question of what the log has.
+    let paths = otlp.map(Otlp::paths);
+    tracing_subscriber::registry().with(lines.with_filter(wanted)).with(paths).init();
 }

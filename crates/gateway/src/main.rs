@@ -20,6 +20,7 @@ mod ledger;
 mod local;
 mod log;
 mod metering;
+mod otlp;
 mod player;
 mod process;
 mod reach;
@@ -40,6 +41,7 @@ use clap::CommandFactory;
 use crate::{
     cli::{Cli, Command, RunArgs, SoakArgs, SoakPlan},
     interrupt::Interrupt,
+    otlp::{Otlp, OtlpError},
     say::say,
     summary::Summary,
 };
@@ -52,7 +54,14 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    log::start(&cli.log);
+    let otlp = match cli.runs().map(otlp).transpose() {
+        Ok(otlp) => otlp.flatten(),
+        Err(error) => {
+            say(format_args!("error: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    log::start(&cli.log, otlp.as_ref());
     let outcome = match cli.command {
         None => run(&cli.run),
         Some(Command::Run(args)) => run(&args),
@@ -73,12 +82,23 @@ fn main() -> ExitCode {
             print(String::from_utf8_lossy(&text).into_owned())
         }
     };
+    // What waits is sent.
+    drop(otlp);
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             say(format_args!("error: {error}"));
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Where followed messages' paths are sent to, if anywhere.
+fn otlp(args: &RunArgs) -> Result<Option<Otlp>, OtlpError> {
+    match &args.otlp {
+        None => Ok(None),
+        Some(_) if args.follow_one_in == 0 => Err(OtlpError::NothingFollowed),
+        Some(url) => Otlp::start(url).map(Some),
     }
 }
 

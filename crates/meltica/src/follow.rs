@@ -2,6 +2,9 @@ use std::num::NonZeroU64;
 
 use meltica_event::{Header, TraceId};
 
+/// Under which name the steps of followed messages are told.
+pub(crate) const PATH: &str = "meltica::path";
+
 /// Which messages' paths are told to the log, step by step: none, or one in so many by trace id, so
 /// that every stage decides alike without being told.
 #[derive(Clone, Copy, Debug, Default)]
@@ -26,7 +29,7 @@ impl Follow {
         if self.follows(header.trace) {
             let Header { trace, kind, venue, instrument, sequence, .. } = header;
             let (venue, instrument) = (venue.0, instrument.0);
-            tracing::info!(%trace, %kind, venue, instrument, sequence, "taken");
+            tracing::info!(target: PATH, %trace, %kind, venue, instrument, sequence, "taken");
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::{
     Builder, Consumer, Control, Delivery, Market, Message, Pools, Running, Select, Stats,
     consumers::Consumers,
     control::Orders,
-    follow::Follow,
+    follow::{Follow, PATH},
     merging::{MergeStatsHandles, Merging},
     repeats::Repeats,
     stats::Counts,
@@ -345,7 +345,7 @@ impl Pipeline {
             Err(_) => unreachable!("there is no other reason"),
         };
         if self.follow.follows(trace) {
-            tracing::info!(%trace, ?pushed, "routed");
+            tracing::info!(target: PATH, %trace, ?pushed, "routed");
         }
         self.publish_merged(now);
         Ok(pushed)
@@ -537,7 +537,7 @@ fn followed<M>(header: &Header, skipped: Skipped, consumer: &str, outcome: &Outc
     };
     let Header { trace, kind, routing_version: version, .. } = header;
     let Skipped { folded, dropped, .. } = skipped;
-    tracing::info!(%trace, consumer, %kind, version, folded, dropped, outcome, "delivered");
+    tracing::info!(target: PATH, %trace, consumer, %kind, version, folded, dropped, outcome, "delivered");
 }
 
 /// Where statistics are read from, on any thread.

@@ -5,7 +5,10 @@ use meltica_event::{
 use meltica_orchestrator::{Merge, Sequence, Window};
 use meltica_recycler::{Lease, Pool};
 
-use crate::{follow::Follow, merge_rule::MergeRule};
+use crate::{
+    follow::{Follow, PATH},
+    merge_rule::MergeRule,
+};
 
 /// How far ahead of its receipt, in nanoseconds, an exchange time may be: a venue's clock is not ours.
 const AHEAD: i64 = 60_000_000_000;
@@ -167,5 +170,5 @@ pub(crate) fn header<'a>(
 /// A followed message was merged.
 pub(crate) fn told(partial: &Header, merged: &Header) {
     let (trace, goes_on_as, window) = (partial.trace, merged.trace, merged.sequence);
-    tracing::info!(%trace, %goes_on_as, window, kind = %merged.kind, "merged");
+    tracing::info!(target: PATH, %trace, %goes_on_as, window, kind = %merged.kind, "merged");
 }

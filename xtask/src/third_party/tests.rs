@@ -68,3 +68,14 @@ fn serde_is_for_venues_and_the_gateway() {
         assert_only(&tree, &[&format!("crates/{folder}/Cargo.toml"), "-> serde", "plain structs"]);
     }
 }
+
+#[test]
+fn what_only_the_loom_models_are_built_with_is_no_users_affair() {
+    let models = tree("");
+    let section = "target.'cfg(meltica_loom)'.dependencies";
+    depend(&models, "crates/recycler", section, "tokio");
+    assert_eq!(check(&models.metadata()), Vec::<String>::new());
+    let windows = tree("");
+    depend(&windows, "crates/recycler", "target.'cfg(windows)'.dependencies", "tokio");
+    assert_only(&windows, &["meltica-recycler -> tokio"]);
+}
