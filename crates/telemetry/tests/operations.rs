@@ -215,6 +215,11 @@ fn every_expression_of_the_dashboard_asks_for_what_there_is() {
             asked.extend(query(expression).metrics.iter().map(|(metric, _)| metric.to_string()));
         }
     }
+    for annotation in dashboard["annotations"]["list"].as_array().unwrap() {
+        let expression = annotation["expr"].as_str().unwrap();
+        let shown = between(annotation["titleFormat"].as_str().unwrap(), "{{", "}}");
+        mistakes.extend(wrong(expression, &shown));
+    }
     for variable in dashboard["templating"]["list"].as_array().unwrap() {
         let definition = variable["definition"].as_str().unwrap();
         let (series, label) = definition.rsplit_once(", ").unwrap();
