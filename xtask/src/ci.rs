@@ -1,8 +1,8 @@
 //! The steps of `cargo xtask ci`, and those that are a single call of Cargo.
 
 use crate::{
-    arrows, bans, coverage, examples, failure::Failure, nats_server, packages, planted, quickstart,
-    step::Step, third_party, tools, workspace::Workspace,
+    arrows, bans, book, coverage, examples, failure::Failure, nats_server, packages, planted,
+    quickstart, step::Step, third_party, tools, workspace::Workspace,
 };
 
 /// Every step, in the order in which CI runs them: what fails fast comes first.
@@ -23,6 +23,7 @@ pub(crate) const STEPS: &[Step] = &[
     },
     Step { name: "doc-test", what: "examples in the docs compile and pass", run: doc_test },
     Step { name: "doc", what: "the docs build without a warning", run: doc },
+    Step { name: "book", what: "every page is listed, and links lead somewhere", run: book::step },
     Step { name: "examples", what: "every example runs to its end", run: examples::step },
     Step {
         name: "quickstart",

@@ -4,6 +4,7 @@
 
 mod arrows;
 mod bans;
+mod book;
 mod ci;
 mod coverage;
 mod deep;

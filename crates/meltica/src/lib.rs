@@ -77,13 +77,4 @@ pub use self::{
 pub type Consumer = meltica_consumer::Consumer<Market>;
 
 #[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
-mod readme {}
-
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/api.md")]
-mod api {}
-
-#[cfg(all(doctest, feature = "telemetry"))]
-#[doc = include_str!("../../../docs/quickstart.md")]
-mod quickstart {}
+mod book;

@@ -61,3 +61,7 @@ pub use self::{
     session::{BookStatus, Rhythm, Session, Unsupported, Wish},
     synthetic::Synthetic,
 };
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/writing-a-venue.md")]
+mod writing_a_venue {}

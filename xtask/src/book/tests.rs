@@ -1,0 +1,48 @@
+use std::fs;
+
+use super::*;
+
+fn tree(pages: &[(&str, &str)]) -> tempfile::TempDir {
+    let tree = tempfile::tempdir().expect("a folder");
+    for (name, text) in pages {
+        let path = tree.path().join(name);
+        fs::create_dir_all(path.parent().expect("it has one")).expect("a folder");
+        fs::write(path, text).expect("a file");
+    }
+    tree
+}
+
+#[test]
+fn a_page_that_is_not_listed_is_named() {
+    let tree = tree(&[
+        ("docs/SUMMARY.md", "- [A](a.md)\n- [B](deep/b.md)\n"),
+        ("docs/a.md", "# A\n"),
+        ("docs/deep/b.md", "# B\n"),
+        ("docs/c.md", "# C\n"),
+    ]);
+    assert_eq!(check(tree.path()), ["docs/c.md is not listed in docs/SUMMARY.md"]);
+}
+
+#[test]
+fn a_link_that_leads_nowhere_is_named_and_others_are_not() {
+    let tree = tree(&[
+        ("docs/SUMMARY.md", "- [A](a.md)\n- [B](deep/b.md)\n"),
+        (
+            "docs/a.md",
+            "# What `it` is, and is not\n\n[here](#what-it-is-and-is-not) [net](https://x)\n",
+        ),
+        (
+            "docs/deep/b.md",
+            "[up](../a.md#what-it-is-and-is-not) [file](../../Cargo.toml) [no](../a.md#nothing)\n",
+        ),
+        ("README.md", "[gone](docs/gone.md)\n\n```sh\n[no link](at/all)\n```\n"),
+        ("Cargo.toml", ""),
+    ]);
+    assert_eq!(
+        check(tree.path()),
+        [
+            "docs/deep/b.md: ../a.md#nothing has no such heading",
+            "README.md: there is no docs/gone.md"
+        ]
+    );
+}
