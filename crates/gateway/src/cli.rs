@@ -83,6 +83,9 @@ pub(crate) struct CompletionsArgs {
 pub(crate) struct CheckConfigArgs {
     /// The file.
     pub(crate) file: PathBuf,
+    /// Print what is wrong as one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 impl Cli {
@@ -255,6 +258,9 @@ pub(crate) struct ServeArgs {
     /// The seed of the markets.
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     pub(crate) seed: u64,
+    /// Print where each venue is as one JSON object, as soon as it is served.
+    #[arg(long)]
+    pub(crate) json: bool,
     /// Have one frame in 32 lost, repeated, reordered, cut, corrupted or delayed, or the connection
     /// closed, as this seed has it.
     #[arg(long, value_name = "SEED")]

@@ -12,6 +12,7 @@ use std::{
 };
 
 use clap::{ArgAction, Command, CommandFactory, error::ErrorKind};
+use serde::Serialize;
 use toml::de::{DeTable, DeValue};
 
 use crate::cli::Cli;
@@ -23,8 +24,9 @@ const NOT_IN_A_FILE: &[&str] = &["help", "version", "config"];
 const FLAG: &str = "--config";
 
 /// Something that is wrong in a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Mistake {
+    /// From 1.
     line: usize,
     column: usize,
     what: String,

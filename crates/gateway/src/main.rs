@@ -75,7 +75,7 @@ fn main() -> ExitCode {
             outcome.and_then(|summary| tell(&summary, args.json))
         }
         Some(Command::Soak(args)) => soak(&args),
-        Some(Command::CheckConfig(args)) => return check_config(&args.file),
+        Some(Command::CheckConfig(args)) => return check_config(&args.file, args.json),
         Some(Command::Completions(args)) => {
             let mut text = vec![];
             clap_complete::generate(args.shell, &mut Cli::command(), "meltica", &mut text);
@@ -107,16 +107,24 @@ fn run(args: &RunArgs) -> Result<(), String> {
     tell(&summary, args.json)
 }
 
-fn check_config(path: &Path) -> ExitCode {
-    match config::read(path) {
-        Ok(_) => {
+fn check_config(path: &Path, json: bool) -> ExitCode {
+    let mistakes = config::read(path).err().unwrap_or_default();
+    let told = if json {
+        print(serde_json::json!({"file": path, "mistakes": mistakes}).to_string())
+    } else {
+        mistakes.iter().for_each(say);
+        if mistakes.is_empty() {
             say(format_args!("{}: nothing is wrong", path.display()));
-            ExitCode::SUCCESS
         }
-        Err(mistakes) => {
-            mistakes.iter().for_each(say);
-            ExitCode::from(2)
+        Ok(())
+    };
+    match told {
+        Err(error) => {
+            say(format_args!("error: {error}"));
+            ExitCode::FAILURE
         }
+        Ok(()) if mistakes.is_empty() => ExitCode::SUCCESS,
+        Ok(()) => ExitCode::from(2),
     }
 }
 
@@ -142,7 +150,7 @@ fn tell(summary: &Summary, json: bool) -> Result<(), String> {
     summary.verdict()
 }
 
-fn print(text: String) -> Result<(), String> {
+pub(crate) fn print(text: String) -> Result<(), String> {
     let mut out = std::io::stdout().lock();
     // Whoever closes the pipe has seen enough.
     match writeln!(out, "{text}") {

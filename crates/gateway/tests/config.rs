@@ -74,3 +74,37 @@ fn shells_can_complete_and_the_help_has_the_exit_codes() {
     assert!(help.contains("Exit codes: 0 all is well; 1 something is not"), "{help}");
     assert_eq!(meltica(&["run", "--no-such-flag"], &[]).status.code(), Some(2));
 }
+
+#[test]
+fn what_is_wrong_can_be_read_by_programs() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("meltica.toml");
+    let path = file.to_str().unwrap();
+    let checked = |text: &str| -> (Option<i32>, serde_json::Value) {
+        fs::write(&file, text).unwrap();
+        let output = meltica(&["check-config", path, "--json"], &[]);
+        (output.status.code(), serde_json::from_slice(&output.stdout).expect("JSON"))
+    };
+    let (code, found) = checked("rate = 5\n\nratte = 6\n");
+    assert_eq!((code, found["mistakes"].as_array().map(Vec::len)), (Some(2), Some(1)));
+    let mistake = &found["mistakes"][0];
+    assert_eq!((&mistake["line"], &mistake["column"]), (&3.into(), &1.into()));
+    assert!(mistake["what"].as_str().unwrap().contains("unknown key `ratte`"), "{found}");
+    let (code, found) = checked("rate = 5\n");
+    assert_eq!((code, found["mistakes"].as_array().map(Vec::len)), (Some(0), Some(0)));
+    fs::remove_file(&file).unwrap();
+    let gone = meltica(&["check-config", path, "--json"], &[]);
+    assert_eq!(gone.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&gone.stdout).contains("No such file"), "{gone:?}");
+}
+
+#[test]
+fn programs_read_where_local_venues_are() {
+    let flags = ["serve", "--venue", "kraken", "--venue", "okx", "--symbol", "BTC-USD"];
+    let output = meltica(&[&flags[..], &["--for", "100ms", "--json"]].concat(), &[]);
+    assert!(output.status.success(), "{}", said(&output));
+    let served: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let venues = served["venues"].as_array().expect("a list");
+    assert_eq!((venues.len(), &venues[0]["venue"]), (2, &"kraken".into()));
+    assert!(venues[1]["url"].as_str().unwrap().starts_with("ws://127.0.0.1:"), "{served}");
+}

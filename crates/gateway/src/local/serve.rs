@@ -5,9 +5,10 @@ use std::{
 
 use meltica::event::{Catalog, CatalogError};
 use meltica_venue::Unsupported;
+use serde::Serialize;
 
 use super::{LocalVenues, ONE_IN, Script};
-use crate::{cli::ServeArgs, interrupt::Interrupt, say::say, venues};
+use crate::{cli::ServeArgs, interrupt::Interrupt, print, say::say, venues};
 
 /// Why there are no local venues.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +21,14 @@ pub(crate) enum ServeError {
     Interrupt(#[from] ctrlc::Error),
     #[error("the venues cannot be served: {0}; another --port may be free")]
     System(#[from] io::Error),
+}
+
+/// How a venue is reached.
+#[derive(Serialize)]
+struct Served {
+    venue: &'static str,
+    url: String,
+    rest_url: String,
 }
 
 /// `meltica serve`: local venues until the time is over or the user interrupts.
@@ -37,10 +46,19 @@ pub(crate) fn serve(args: &ServeArgs) -> Result<(), ServeError> {
     });
     let rate = f64::from(args.rate) / names.len() as f64;
     let local = LocalVenues::start(served.collect(), rate, args.port)?;
+    let mut served = vec![];
     for venue in &names {
         if let Some(address) = local.address(*venue) {
-            let (name, url) = (venue.name(), venue.url_at(address, &instruments)?);
-            say(format_args!("{name}: --url {url} --rest-url http://{address}"));
+            let url = venue.url_at(address, &instruments)?;
+            served.push(Served { venue: venue.name(), url, rest_url: format!("http://{address}") });
+        }
+    }
+    if args.json {
+        // Whoever started it reads on once this has come.
+        print(serde_json::json!({"venues": served}).to_string()).map_err(io::Error::other)?;
+    } else {
+        for Served { venue, url, rest_url } in &served {
+            say(format_args!("{venue}: --url {url} --rest-url {rest_url}"));
         }
     }
     let end = args.duration.map(|duration| Instant::now() + duration);
