@@ -26,15 +26,18 @@ const FLAG: &str = "--config";
 /// Something that is wrong in a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Mistake {
-    /// From 1.
-    line: usize,
-    column: usize,
+    /// From 1; `None` if it is not about a place in it.
+    line: Option<usize>,
+    column: Option<usize>,
     what: String,
 }
 
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: {}", self.line, self.column, self.what)
+        match (self.line, self.column) {
+            (Some(line), Some(column)) => write!(f, "{line}:{column}: {}", self.what),
+            _ => write!(f, " {}", self.what),
+        }
     }
 }
 
@@ -53,7 +56,7 @@ pub(crate) fn expanded(mut arguments: Vec<OsString>) -> Result<Vec<OsString>, St
         first == "run" || first.to_str().is_some_and(|first| first.starts_with("--"))
     });
     let Some(path) = named(&arguments).filter(|_| is_run) else { return Ok(arguments) };
-    let settings = read(&path).map_err(|mistakes| mistakes.join("\n"))?;
+    let settings = read(&path).map_err(|mistakes| told(&path, &mistakes))?;
     let given: BTreeSet<String> =
         arguments.iter().filter_map(|argument| flag_of(argument)).collect();
     for Setting { key, flags } in settings {
@@ -71,11 +74,16 @@ pub(crate) fn variable(flag: &str) -> String {
 }
 
 /// Looks at a file, and answers everything that is wrong with it, each with where.
-pub(crate) fn read(path: &Path) -> Result<Vec<Setting>, Vec<String>> {
-    let shown = path.display();
-    let text = fs::read_to_string(path).map_err(|error| vec![format!("{shown}: {error}")])?;
-    let settings = settings(&text);
-    settings.map_err(|mistakes| mistakes.iter().map(|m| format!("{shown}:{m}")).collect())
+pub(crate) fn read(path: &Path) -> Result<Vec<Setting>, Vec<Mistake>> {
+    let text = fs::read_to_string(path)
+        .map_err(|error| vec![Mistake { line: None, column: None, what: error.to_string() }])?;
+    settings(&text)
+}
+
+/// What is wrong, a line each.
+pub(crate) fn told(path: &Path, mistakes: &[Mistake]) -> String {
+    let lines = mistakes.iter().map(|mistake| format!("{}:{mistake}", path.display()));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// The file that the command line or the environment names.
@@ -207,7 +215,7 @@ fn at(text: &str, span: Range<usize>, what: String) -> Mistake {
     let before = text.get(..span.start).unwrap_or(text);
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-    Mistake { line, column, what }
+    Mistake { line: Some(line), column: Some(column), what }
 }
 
 #[cfg(test)]

@@ -112,9 +112,9 @@ fn check_config(path: &Path, json: bool) -> ExitCode {
     let told = if json {
         print(serde_json::json!({"file": path, "mistakes": mistakes}).to_string())
     } else {
-        mistakes.iter().for_each(say);
-        if mistakes.is_empty() {
-            say(format_args!("{}: nothing is wrong", path.display()));
+        match &mistakes[..] {
+            [] => say(format_args!("{}: nothing is wrong", path.display())),
+            mistakes => say(config::told(path, mistakes)),
         }
         Ok(())
     };

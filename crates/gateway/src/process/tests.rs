@@ -2,10 +2,10 @@ use super::*;
 
 #[test]
 fn what_the_system_says_is_what_the_process_does() {
-    let before = resident();
-    let spare = vec![1u8; 32 << 20];
-    let grown = before.zip(resident()).map(|(before, now)| now - before);
-    assert!(grown.is_some_and(|grown| grown > 24 << 20), "{grown:?}");
+    // Other tests take and give back memory meanwhile; this much is held here, and written to.
+    let spare = vec![1u8; 64 << 20];
+    let memory = resident();
+    assert!(memory.is_some_and(|bytes| (64 << 20..64 << 30).contains(&bytes)), "{memory:?}");
     drop(spare);
     assert!(threads().is_some_and(|threads| threads > 0));
     assert!(open_files().is_some_and(|files| files > 2));
