@@ -2,7 +2,7 @@
 
 use crate::{
     arrows, bans, book, coverage, examples, failure::Failure, nats_server, packages, planted,
-    quickstart, step::Step, third_party, tools, workspace::Workspace,
+    quickstart, reasons, step::Step, third_party, tools, workspace::Workspace,
 };
 
 /// Every step, in the order in which CI runs them: what fails fast comes first.
@@ -12,6 +12,11 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "fmt", what: "every file is formatted", run: fmt },
     Step { name: "clippy", what: "no warning, and no import that clippy.toml bans", run: clippy },
     Step { name: "arrows", what: "crates depend only on what they may", run: dependencies },
+    Step {
+        name: "reasons",
+        what: "each dependency of a ground crate has a reason",
+        run: reasons::step,
+    },
     Step { name: "bans", what: "no crate uses what it has promised not to", run: bans::step },
     Step { name: "self-test", what: "each check of xtask bites", run: self_test },
     Step { name: "test", what: "unit and integration tests pass", run: test },

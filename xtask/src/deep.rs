@@ -7,7 +7,8 @@ use std::{
 };
 
 use crate::{
-    failure::Failure, nats_server, simulate, step::Step, tools::rustc, workspace::Workspace,
+    failure::Failure, nats_server, powerset, simulate, step::Step, tools::rustc,
+    workspace::Workspace,
 };
 
 pub(crate) const STEPS: &[Step] = &[
@@ -24,6 +25,12 @@ pub(crate) const STEPS: &[Step] = &[
         what: "nothing critical is lost over NATS, whatever ends a hundred times",
         run: faults,
     },
+    Step {
+        name: "powerset",
+        what: "every crate compiles with every set of its features",
+        run: powerset::step,
+    },
+    Step { name: "alerts", what: "each alert fires when it should, and not else", run: alerts },
     Step { name: "debug-cost", what: "what debug mode costs while it is off", run: debug_cost },
     Step { name: "mutants", what: "tests notice what is changed in the recycler", run: mutants },
     Step { name: "fuzz", what: "whatever bytes come, for a minute a reader", run: fuzz },
@@ -127,6 +134,27 @@ fn faults(workspace: &Workspace) -> Result<(), Failure> {
         "The last line says what was promised and is not so. `--keep FOLDER` keeps logs and ledgers, and `--seed` has \
          the same faults in the same order.",
     )
+}
+
+/// What the alert rules make of made-up series.
+fn alerts(workspace: &Workspace) -> Result<(), Failure> {
+    let mut version = Command::new("promtool");
+    version.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    if !version.status().is_ok_and(|status| status.success()) {
+        return Err(Failure::new("`promtool` is missing", "apt-get install prometheus"));
+    }
+    for arguments in [
+        ["check", "rules", "docs/operations/alerts.yaml"],
+        ["test", "rules", "docs/operations/alerts_test.yaml"],
+    ] {
+        let mut promtool = Command::new("promtool");
+        promtool.args(arguments).current_dir(&workspace.root).stdin(Stdio::null());
+        workspace.run(
+            &mut promtool,
+            "The alert that is named above fires when it should not, or does not when it should.",
+        )?;
+    }
+    Ok(())
 }
 
 /// How many instructions more a lease and its return may take because debug mode could be on.

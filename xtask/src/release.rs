@@ -1,20 +1,13 @@
-//! A release: every published package packed, built from what was packed, and uploaded unless it is a dry run.
+//! A release: every published package looked at, packed, built from what was packed, and uploaded unless it is a dry run.
 
-use std::{fs, process::Stdio};
+use std::{
+    fs,
+    process::{Command, Stdio},
+};
 
 use cargo_metadata::Package;
 
-use crate::{failure::Failure, workspace::Workspace};
-
-/// Crates that are useful alone, and so are to build with little.
-const GROUND: &[&str] = &[
-    "meltica-stats",
-    "meltica-event",
-    "meltica-recycler",
-    "meltica-orchestrator",
-    "meltica-dispatcher",
-    "meltica-consumer",
-];
+use crate::{failure::Failure, powerset, reasons, workspace::Workspace};
 
 /// `cargo xtask release`, with `--dry-run` or without.
 pub(crate) fn with(workspace: &Workspace, arguments: &[String]) -> Result<(), Failure> {
@@ -33,11 +26,10 @@ pub(crate) fn with(workspace: &Workspace, arguments: &[String]) -> Result<(), Fa
     let packages = metadata.workspace_packages();
     let published: Vec<&Package> = packages.into_iter().filter(|p| is_published(p)).collect();
     changelogs(&published, is_dry)?;
-    for name in GROUND {
-        let mut tree =
-            workspace.cargo(["tree", "--locked", "-e", "normal", "--prefix", "depth", "-p", name]);
-        let _ = workspace.run(&mut tree, "");
-    }
+    reasons::print(workspace);
+    deny(workspace)?;
+    powerset::step(workspace)?;
+    semver(workspace, &published)?;
     // Packages that depend on one another are packed together, and each is built from the packed others.
     let mut publish = workspace.cargo(["publish", "--workspace", "--locked"]);
     if is_dry {
@@ -56,7 +48,7 @@ fn is_published(package: &Package) -> bool {
 
 /// What is packed is what is committed.
 fn clean(workspace: &Workspace) -> Result<(), Failure> {
-    let mut status = std::process::Command::new("git");
+    let mut status = Command::new("git");
     status.args(["status", "--porcelain"]).current_dir(&workspace.root).stdin(Stdio::null());
     let output = status
         .output()
@@ -69,6 +61,58 @@ fn clean(workspace: &Workspace) -> Result<(), Failure> {
         format!("the tree is not what is committed:\n{changes}"),
         "Commit it, or put it away: a release is made from a commit that others can see.",
     ))
+}
+
+/// Licences, banned packages, sources. The advisory database is asked by the workflow that does so daily.
+fn deny(workspace: &Workspace) -> Result<(), Failure> {
+    needs(workspace, "deny", "cargo install cargo-deny --locked")?;
+    workspace.run(
+        &mut workspace.cargo("deny --all-features check bans licenses sources".split(' ')),
+        "deny.toml says what dependencies must be like: take another one, or, if the rule is wrong, change it there with a \
+         reason.",
+    )
+}
+
+/// Whether a package breaks what its last release promised, where there was one: its tag is `NAME-vVERSION`.
+fn semver(workspace: &Workspace, packages: &[&Package]) -> Result<(), Failure> {
+    for package in packages.iter().filter(|package| package.targets.iter().any(|t| t.is_lib())) {
+        let name = package.name.as_str();
+        let Some(tag) = last_release(workspace, name)? else {
+            println!("{name}: there is no earlier release, so nothing can be broken");
+            continue;
+        };
+        needs(workspace, "semver-checks", "cargo install cargo-semver-checks --locked")?;
+        let mut check =
+            workspace.cargo(["semver-checks", "--package", name, "--baseline-rev", &tag]);
+        workspace.run(
+            &mut check,
+            "The item named above is gone or other than it was: put it back, or raise the version as semver asks.",
+        )?;
+    }
+    Ok(())
+}
+
+/// The tag of a package's last release; `None` if it was never released.
+fn last_release(workspace: &Workspace, name: &str) -> Result<Option<String>, Failure> {
+    let pattern = format!("{name}-v*");
+    let mut list = Command::new("git");
+    list.args(["tag", "--list", &pattern, "--sort=-version:refname"]).current_dir(&workspace.root);
+    let output = list
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| Failure::new(format!("git does not start: {error}"), "Install it."))?;
+    // `meltica-v*` matches no other package's, whose names go on with a dash.
+    let tags = String::from_utf8_lossy(&output.stdout).into_owned();
+    Ok(tags.lines().next().map(str::to_owned))
+}
+
+fn needs(workspace: &Workspace, subcommand: &str, how: &str) -> Result<(), Failure> {
+    let mut version = workspace.cargo([subcommand, "--version"]);
+    let status = version.stdout(Stdio::null()).stderr(Stdio::null()).status();
+    match status.is_ok_and(|status| status.success()) {
+        true => Ok(()),
+        false => Err(Failure::new(format!("`cargo {subcommand}` is missing"), how)),
+    }
 }
 
 /// Each package tells what is new in it: under its version, or, for a dry run, under `Unreleased`.
