@@ -2,7 +2,7 @@
 //! real sockets, into ten consumers, one of them slow and one unreliable.
 
 use std::{
-    collections::HashSet,
+    collections::{HashSet, VecDeque},
     io::{self, IsTerminal},
     sync::{Arc, atomic::Ordering::Relaxed},
     thread::{self, JoinHandle},
@@ -50,6 +50,8 @@ pub(crate) const FEED_CAPACITY: usize = 4_096;
 pub(crate) const LANE_CAPACITY: usize = 256;
 /// How long consumers get to finish at the end.
 pub(crate) const DRAIN: Duration = Duration::from_secs(20);
+/// How many identities of reports are remembered: as many as the pipeline does by default.
+const REMEMBERED: usize = 16_384;
 /// Levels on each side of a consolidated book.
 const DEPTH: usize = 10;
 /// How long local venues' books may take to be well again once nothing goes wrong any more.
@@ -167,7 +169,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Summary, RunError> {
             venue: id,
             sent: 0,
             ledger: Ledger::default(),
-            executions: HashSet::new(),
+            executions: Recent::default(),
         };
         threads.push((venue, drive(connection, tap, stop.clone())?));
     }
@@ -318,7 +320,30 @@ struct FeedTap {
     sent: u64,
     /// Critical messages, each once: what a venue sends again is recognised by its identity.
     ledger: Ledger,
-    executions: HashSet<ExecutionId>,
+    executions: Recent,
+}
+
+/// The identities of the last reports, as many of them as a venue could send again.
+#[derive(Default)]
+struct Recent {
+    known: HashSet<ExecutionId>,
+    order: VecDeque<ExecutionId>,
+}
+
+impl Recent {
+    /// Whether it is new; now it is known.
+    fn insert(&mut self, identity: ExecutionId) -> bool {
+        let is_new = self.known.insert(identity);
+        if is_new {
+            self.order.push_back(identity);
+        }
+        if self.order.len() > REMEMBERED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.known.remove(&oldest);
+        }
+        is_new
+    }
 }
 
 impl FeedTap {
