@@ -89,3 +89,6 @@ impl Receipts {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

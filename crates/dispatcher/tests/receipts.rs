@@ -145,6 +145,113 @@ fn an_inline_lane_is_done_before_the_publisher_goes_on() {
     assert_eq!(told.take(), [5]);
 }
 
+#[test]
+fn a_sink_that_panics_disturbs_nothing_and_hears_of_the_next() {
+    for builder in both() {
+        let told = Told::default();
+        let tell = told.sink();
+        let sink = move |receipt: u64| {
+            assert!(receipt % 2 == 0, "as asked");
+            tell(receipt);
+        };
+        let mut dispatcher = builder.receipt_sink(sink).build().unwrap();
+        let (seen, handler) = recorder();
+        dispatcher.routes().subscribe(Subscription::new("good", handler).to(Route::All)).unwrap();
+        for receipt in 1..=4 {
+            publish(&mut dispatcher, receipt);
+        }
+        run_all(&mut dispatcher);
+        assert_eq!(told.take(), [2, 4]);
+        assert_eq!(seen.lock().unwrap().len(), 4, "the lane went on");
+        assert!(dispatcher.shutdown(Duration::ZERO).is_clean());
+    }
+}
+
+/// With real threads: lanes come and go all the time, so that some are done with a message by having left.
+#[test]
+fn lanes_that_come_and_go_leave_no_receipt_behind() {
+    const MESSAGES: u64 = 20_000;
+    for queues in [false, true] {
+        let told = Told::default();
+        let builder = Dispatcher::<Test>::builder().lane_capacity(64).receipt_sink(told.sink());
+        let builder = builder.dead_letter_sink(drop);
+        let builder = if queues { builder.queues() } else { builder };
+        let mut dispatcher = builder.build().unwrap();
+        let stays = Subscription::borrowing("stays", |_: &Delivery<Message>| ());
+        dispatcher.routes().subscribe(stays.to(Route::All)).unwrap();
+        let routes = dispatcher.routes();
+        let (stop, stopped) = bounded::<()>(0);
+        let guests = thread::spawn(move || {
+            let mut number = 0u64;
+            while stopped.try_recv() != Err(crossbeam_channel::TryRecvError::Disconnected) {
+                number += 1;
+                let guest =
+                    Subscription::borrowing(format!("guest {number}"), |_: &Delivery<Message>| {
+                        std::hint::spin_loop();
+                    });
+                let lane = routes.subscribe(guest.to(Route::All)).expect("there is room");
+                if number % 3 == 0 {
+                    routes.pause(lane).expect("it is there");
+                }
+                thread::yield_now();
+                routes.unsubscribe(lane).expect("it is there");
+            }
+            number
+        });
+        for receipt in 1..=MESSAGES {
+            publish(&mut dispatcher, receipt);
+        }
+        drop(stop);
+        let guests = guests.join().expect("it does not panic");
+        assert!(dispatcher.shutdown(Duration::from_secs(60)).is_clean());
+        let mut told = told.take();
+        told.sort_unstable();
+        assert_eq!(told, (1..=MESSAGES).collect::<Vec<_>>(), "{guests} guests");
+        assert!(guests > 10);
+    }
+}
+
+/// Cancelled from another thread while it publishes: what was told was handled, and nothing is told twice.
+#[test]
+fn after_a_cancellation_under_load_no_receipt_is_told_of_what_was_not_handled() {
+    for queues in [false, true] {
+        let (told, cancel) = (Told::default(), Cancel::new());
+        let handled: Arc<Mutex<Vec<u64>>> = Arc::default();
+        let builder = Dispatcher::<Test>::builder().lane_capacity(64).receipt_sink(told.sink());
+        let builder = builder.cancel(cancel.clone()).dead_letter_sink(drop);
+        let builder = if queues { builder.queues() } else { builder };
+        let mut dispatcher = builder.build().unwrap();
+        let noted = Arc::clone(&handled);
+        let handler = move |delivery: &Delivery<Message>| {
+            noted.lock().expect("no test panics here").extend(&delivery.numbers);
+        };
+        let lane = Subscription::borrowing("lane", handler).to(Route::All);
+        dispatcher.routes().subscribe(lane).unwrap();
+        let canceller = thread::spawn(move || {
+            thread::sleep(Duration::from_millis(5));
+            cancel.cancel();
+        });
+        let mut receipt = 0;
+        loop {
+            receipt += 1;
+            let critical = message(1, Class::Critical, receipt);
+            match dispatcher.publish_for_receipt(critical, Instant::now(), receipt) {
+                Ok(_) => {}
+                Err(PublishError::Cancelled(_)) => break,
+                Err(other) => panic!("{other:?}"),
+            }
+        }
+        canceller.join().expect("it does not panic");
+        drop(dispatcher.shutdown(Duration::from_secs(60)));
+        let (mut told, handled) = (told.take(), handled.lock().unwrap());
+        let count = told.len();
+        told.sort_unstable();
+        told.dedup();
+        assert_eq!(told.len(), count, "none is told twice");
+        assert!(told.iter().all(|receipt| handled.contains(receipt)), "{told:?} of {handled:?}");
+    }
+}
+
 /// With real threads, a slow lane that is spilled, one that panics now and then, joined dispatches between and a sink
 /// that compares with what the handlers have counted.
 #[test]

@@ -1,6 +1,13 @@
 //! Once warm, nothing is allocated between a lease and the consumers' return.
 
-use std::{alloc::System, time::Instant};
+use std::{
+    alloc::System,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Instant,
+};
 
 use meltica::{
     Consumer, Delivery, MergeRule, Message, Pipeline, Select,
@@ -17,10 +24,15 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 #[test]
 fn nothing_is_allocated_once_warm() {
     let venues = [VenueId(1), VenueId(2), VenueId(3)];
+    let receipts = Arc::new(AtomicU64::new(0));
+    let told = Arc::clone(&receipts);
     let mut builder = Pipeline::builder()
         .workers(0)
         .debug_mode(false)
         .lane_capacity(8)
+        .receipt_sink(move |receipt| {
+            told.fetch_add(receipt, Relaxed);
+        })
         .merge(MergeRule::view("view", venues))
         .merge(MergeRule::depth("depth", venues, 5));
     for name in ["a", "b", "c"] {
@@ -61,7 +73,12 @@ fn nothing_is_allocated_once_warm() {
         let messages: [Message; 5] =
             [event.into(), last.into(), book.into(), report.into(), control.into()];
         for message in messages {
-            pipeline.push(message, now).expect("not cancelled");
+            // Half of what is critical is asked for a receipt.
+            let pushed = match message.is_critical() && number % 2 == 0 {
+                true => pipeline.push_for_receipt(message, now, number.unsigned_abs()),
+                false => pipeline.push(message, now),
+            };
+            pushed.expect("not cancelled");
         }
         // Once in a while the consumers run: in between their lanes are full, and give way.
         if number % 16 == 0 {
@@ -75,4 +92,6 @@ fn nothing_is_allocated_once_warm() {
     assert_eq!((change.allocations, change.reallocations), (0, 0));
     let merged: Vec<_> = pipeline.stats().merges.iter().map(|merge| merge.merged()).collect();
     assert_eq!(merged, [7_333, 7_333]);
+    // Of 22,000 rounds each second one, twice: a report and a control event.
+    assert_eq!(receipts.load(Relaxed), (1..=11_000).map(|round| 2 * 2 * round).sum::<u64>());
 }

@@ -11,8 +11,8 @@ use std::{
 };
 
 use meltica::{
-    Builder, CommandError, Consumer, Delivery, FeedError, Message, Pipeline, Pools, PushError,
-    Pushed, Select,
+    Builder, CommandError, Consumer, Delivery, FeedError, Incomplete, MergeRule, Message, Pipeline,
+    Pools, PushError, Pushed, Select,
     event::{
         Control, Event, Header, InstrumentId, Numbering, Payload, Text, TopOfBook, TraceId, VenueId,
     },
@@ -135,6 +135,64 @@ fn the_highest_version_there_can_be_ends_nothing() {
     pipeline.poll(now);
     let applied = pending.wait(Duration::ZERO).unwrap().unwrap();
     assert_eq!(applied.version, u64::MAX);
+}
+
+#[test]
+fn views_repeats_late_messages_and_gates_by_hand_go_by_the_followed_versions() {
+    let seen = Seen::default();
+    let venues = [VenueId(1), VenueId(2)];
+    let rule = MergeRule::view("view", venues).incomplete(Incomplete::Mark).hold();
+    let builder = follower().merge(rule).consumer(seen.consumer("all"), [Select::all()]);
+    let mut pipeline = builder.build().unwrap();
+    let (pools, now) = (pipeline.pools().clone(), Instant::now());
+    let of = |venue: u16, version: u64, sequence: u64| {
+        let mut message = quote(&pools, 1, version, sequence);
+        message.header_mut().venue = VenueId(venue);
+        message
+    };
+    // Both halves of a view are of one version: it has that.
+    for message in [of(1, 6, 1), of(2, 6, 1)] {
+        pipeline.push(message, now).unwrap();
+    }
+    run(&mut pipeline);
+    assert_eq!(seen.take(), [(6, false)]);
+    // A flip closes the window that is open, as of before: what it became is stale for the consumer.
+    for message in [of(1, 6, 2), of(2, 7, 2)] {
+        pipeline.push(message, now).unwrap();
+    }
+    run(&mut pipeline);
+    assert_eq!((seen.take(), pipeline.version()), (vec![], 7));
+    pipeline.push(of(1, 7, 3), now).unwrap();
+    run(&mut pipeline);
+    assert_eq!(seen.take(), [(7, false)], "no part of it is from before");
+    assert_eq!(pipeline.stats().merges[0].merged(), 3);
+    // A report is the same one whatever version it comes with.
+    assert_ne!(pipeline.push(report(&pools, 7, "a"), now).unwrap(), Pushed::Repeated);
+    assert_eq!(pipeline.push(report(&pools, 6, "a"), now).unwrap(), Pushed::Repeated);
+    assert_eq!(pipeline.push(report(&pools, 9, "a"), now).unwrap(), Pushed::Repeated);
+    assert_eq!(pipeline.version(), 7, "and what is not handed on flips nothing");
+    // A stream does not go back, whatever version says so.
+    let third = |version, sequence| {
+        let mut message = quote(&pools, 3, version, sequence);
+        message.header_mut().venue = VenueId(3);
+        message
+    };
+    assert_eq!(pipeline.push(third(7, 5), now).unwrap(), Pushed::Routed { lanes: 1 });
+    assert_eq!(pipeline.push(third(8, 4), now).unwrap(), Pushed::Late);
+    assert_eq!(pipeline.version(), 8, "late as it is, it tells of the flip");
+    run(&mut pipeline);
+    assert_eq!(seen.take(), [(7, true)]);
+    // A gate by hand lets older ones pass, until the next flip.
+    let pending = pipeline.control().set_min_version("all", 5).unwrap();
+    pipeline.push(third(6, 6), now).unwrap();
+    pending.wait(Duration::ZERO).unwrap().unwrap();
+    run(&mut pipeline);
+    assert_eq!(seen.take().last(), Some(&(6, false)));
+    for (version, sequence, expected) in [(9, 7, vec![(9, false)]), (6, 8, vec![])] {
+        pipeline.push(third(version, sequence), now).unwrap();
+        run(&mut pipeline);
+        assert_eq!(seen.take(), expected);
+    }
 }
 
 #[test]
