@@ -19,7 +19,11 @@ pub(crate) const STEPS: &[Step] = &[
     },
     Step { name: "address", what: "the recycler's tests under address sanitizer", run: address },
     Step { name: "leak", what: "the recycler's tests under leak sanitizer", run: leak },
-    Step { name: "simulation", what: "a hundred thousand seeds", run: simulate::step },
+    Step {
+        name: "simulation",
+        what: "a hundred thousand seeds, each in four ways",
+        run: simulate::step,
+    },
     Step {
         name: "faults",
         what: "nothing critical is lost over NATS, whatever ends a hundred times",

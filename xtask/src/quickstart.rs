@@ -75,6 +75,11 @@ fn run(block: &Block, workspace: &Workspace) -> Result<(), String> {
     print!("{commands}");
     let mut command = Command::new("bash");
     command.args(["-eu", "-c", commands]).current_dir(&workspace.root).stdin(Stdio::null());
+    // What a release is optimised with is not what the page is about, and takes minutes.
+    command
+        .env("CARGO_PROFILE_RELEASE_LTO", "off")
+        .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
+    command.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1");
     // What Cargo tells those it runs is not what a user's shell has.
     for (name, _) in std::env::vars_os() {
         let is_ours =

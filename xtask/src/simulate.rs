@@ -5,8 +5,14 @@ use crate::{failure::Failure, workspace::Workspace};
 /// How many seeds `cargo xtask simulate` runs.
 const SEEDS: &str = "100000";
 
+/// On the ring and on queues, with consumers on workers, and with some that are run inline.
 pub(crate) fn step(workspace: &Workspace) -> Result<(), Failure> {
-    with(workspace, &[])
+    let modes: [&[&str]; 4] = [&[], &["--queues"], &["--inline"], &["--inline", "--queues"]];
+    for mode in modes {
+        let all = ["--seeds", SEEDS].iter().chain(mode);
+        with(workspace, &all.map(|argument| (*argument).to_owned()).collect::<Vec<_>>())?;
+    }
+    Ok(())
 }
 
 /// Runs the example `simulate` with these arguments; without any, all the seeds.
