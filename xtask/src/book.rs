@@ -1,5 +1,5 @@
-//! Whether every page of the book is listed, and every link in the docs leads somewhere. Where mdbook is installed, it also
-//! builds the book.
+//! Whether every page of the book is listed, every link in the docs leads somewhere, and the Rust in them is tested. Where
+//! mdbook is installed, it also builds the book.
 
 use std::{
     collections::BTreeSet,
@@ -8,7 +8,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
+use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
 
 use crate::{failure::Failure, workspace::Workspace};
 
@@ -20,7 +20,8 @@ const OTHERS: &[&str] = &["README.md", ".github/CONTRIBUTING.md", ".github/SECUR
 pub(crate) fn step(workspace: &Workspace) -> Result<(), Failure> {
     Failure::unless_empty(
         check(&workspace.root),
-        "List the page in docs/SUMMARY.md, or put the link right. An anchor is a heading in lower case, with dashes for blanks.",
+        "List the page in docs/SUMMARY.md, put the link right, or make the page a doc test as crates/meltica/src/book.rs does. An \
+         anchor is a heading in lower case, with dashes for blanks; what is not below docs can only be named, not linked to.",
     )?;
     let mut mdbook = Command::new("mdbook");
     mdbook.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -36,7 +37,7 @@ pub(crate) fn step(workspace: &Workspace) -> Result<(), Failure> {
 /// Says what is wrong with the pages below this folder.
 fn check(root: &Path) -> Vec<String> {
     let mut pages = vec![];
-    collect(&root.join(FOLDER), &mut pages);
+    collect(&root.join(FOLDER), "md", &mut pages);
     pages.sort();
     let listed: BTreeSet<PathBuf> = links(&read(&root.join(SUMMARY)))
         .into_iter()
@@ -48,9 +49,14 @@ fn check(root: &Path) -> Vec<String> {
         problems.push(format!("{} is not listed in {SUMMARY}", shown(root, page)));
     }
     pages.extend(OTHERS.iter().map(|other| root.join(other)));
+    let tested = tested(root);
     for page in &pages {
-        for link in links(&read(page)) {
+        let text = read(page);
+        for link in links(&text) {
             problems.extend(problem(root, page, &link));
+        }
+        if has_rust(&text) && !tested.contains(page) {
+            problems.push(format!("{} has Rust that no crate tests", shown(root, page)));
         }
     }
     problems
@@ -69,6 +75,10 @@ fn problem(root: &Path, page: &Path, link: &str) -> Option<String> {
     if !target.exists() {
         return Some(format!("{}: there is no {link}", shown(root, page)));
     }
+    let book = root.join(FOLDER);
+    if page.starts_with(&book) && !target.starts_with(&book) {
+        return Some(format!("{}: {link} leads out of the book", shown(root, page)));
+    }
     let is_page = target.extension().is_some_and(|extension| extension == "md");
     let is_there = anchor.is_empty() || !is_page || anchors(&read(&target)).contains(anchor);
     (!is_there).then(|| format!("{}: {link} has no such heading", shown(root, page)))
@@ -82,6 +92,29 @@ fn links(text: &str) -> Vec<String> {
         _ => None,
     };
     Parser::new_ext(text, Options::ENABLE_TABLES).filter_map(of).collect()
+}
+
+fn has_rust(text: &str) -> bool {
+    Parser::new(text).any(|event| match event {
+        Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(kind))) => {
+            kind.split(',').next() == Some("rust")
+        }
+        _ => false,
+    })
+}
+
+/// The pages that some crate has in its documentation, and so among its doc tests.
+fn tested(root: &Path) -> BTreeSet<PathBuf> {
+    let mut sources = vec![];
+    collect(&root.join("crates"), "rs", &mut sources);
+    let mut tested = BTreeSet::new();
+    for source in &sources {
+        let Some(folder) = source.parent() else { continue };
+        for rest in read(source).split("#[doc = include_str!(\"").skip(1) {
+            tested.extend(rest.split_once('"').map(|(page, _)| normal(&folder.join(page))));
+        }
+    }
+    tested
 }
 
 /// What headings are called in links.
@@ -107,18 +140,19 @@ fn anchors(text: &str) -> BTreeSet<String> {
     anchors
 }
 
-fn collect(folder: &Path, pages: &mut Vec<PathBuf>) {
+/// Finds every file below a folder whose name ends so.
+fn collect(folder: &Path, ending: &str, files: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
         if path.is_dir() {
-            collect(&path, pages);
-        } else if path.extension().is_some_and(|extension| extension == "md") {
-            pages.push(path);
+            collect(&path, ending, files);
+        } else if path.extension().is_some_and(|extension| extension == ending) {
+            files.push(path);
         }
     }
 }
 
-/// A page that cannot be read has nothing in it, and is then missed.
+/// A file that cannot be read has nothing in it, and is then missed.
 fn read(page: &Path) -> String {
     fs::read_to_string(page).unwrap_or_default()
 }

@@ -28,7 +28,11 @@ pub(crate) const STEPS: &[Step] = &[
     },
     Step { name: "doc-test", what: "examples in the docs compile and pass", run: doc_test },
     Step { name: "doc", what: "the docs build without a warning", run: doc },
-    Step { name: "book", what: "every page is listed, and links lead somewhere", run: book::step },
+    Step {
+        name: "book",
+        what: "every page is listed, its links lead somewhere, and its Rust is tested",
+        run: book::step,
+    },
     Step { name: "examples", what: "every example runs to its end", run: examples::step },
     Step {
         name: "quickstart",

@@ -33,16 +33,34 @@ fn a_link_that_leads_nowhere_is_named_and_others_are_not() {
         ),
         (
             "docs/deep/b.md",
-            "[up](../a.md#what-it-is-and-is-not) [file](../../Cargo.toml) [no](../a.md#nothing)\n",
+            "[up](../a.md#what-it-is-and-is-not) [out](../../Cargo.toml) [no](../a.md#nothing)\n",
         ),
-        ("README.md", "[gone](docs/gone.md)\n\n```sh\n[no link](at/all)\n```\n"),
+        ("README.md", "[file](Cargo.toml) [gone](docs/gone.md)\n\n```sh\n[no link](at/all)\n```\n"),
         ("Cargo.toml", ""),
     ]);
     assert_eq!(
         check(tree.path()),
         [
+            "docs/deep/b.md: ../../Cargo.toml leads out of the book",
             "docs/deep/b.md: ../a.md#nothing has no such heading",
             "README.md: there is no docs/gone.md"
         ]
     );
+}
+
+#[test]
+fn a_page_whose_rust_nobody_tests_is_named() {
+    let block = "# A\n\n```rust,compile_fail\nlet x = y;\n```\n";
+    let tree = tree(&[
+        ("docs/SUMMARY.md", "- [A](a.md)\n- [B](b.md)\n- [C](c.md)\n"),
+        ("docs/a.md", block),
+        ("docs/b.md", block),
+        ("docs/c.md", "# C\n\n```sh\ncargo test\n```\n\n````text\n```rust\n````\n"),
+        (
+            "crates/one/src/book.rs",
+            "#[doc = include_str!(\"../../../docs/a.md\")]\nmod a {}\n\
+             const B: &str = include_str!(\"../../../docs/b.md\");\n",
+        ),
+    ]);
+    assert_eq!(check(tree.path()), ["docs/b.md has Rust that no crate tests"]);
 }
