@@ -42,8 +42,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (sender, receiver) = mpsc::channel(8);
     let task = runtime.spawn(work(receiver));
 
-    // Were the task gone, this would be a failure of the consumer, and the message gone with it: whoever must not lose an
-    // execution report then borrows, and sends a duplicate, so that the dead-letter sink still has it.
+    // Were the task gone, each message would be a failure of the consumer; an execution report would go to the dead-letter
+    // sink.
     let consumer = Consumer::owning("async", move |delivery: Delivery| {
         sender.blocking_send(delivery).map_err(|_| "the task is gone")
     });

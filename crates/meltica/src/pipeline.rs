@@ -6,8 +6,8 @@ use std::{
 
 use meltica_consumer::{Gate, Outcome};
 use meltica_dispatcher::{
-    DispatchError, Dispatcher, LaneId, PublishError, Published, Report, Routes, Skipped,
-    SubscribeError, Subscription, Timings, Undelivered, UnknownLane, Verdict,
+    Class, DispatchError, Dispatcher, LaneId, Protocol, PublishError, Published, Report, Routes,
+    Skipped, SubscribeError, Subscription, Timings, Undelivered, UnknownLane, Verdict,
 };
 use meltica_event::{Header, TraceId};
 use meltica_recycler::{LeakReport, Recycler};
@@ -213,6 +213,11 @@ impl Pipeline {
         } else {
             Subscription::new(name, move |delivery: Delivery| {
                 let (header, skipped) = (*delivery.header(), delivery.skipped);
+                // The handler owns what it is given, and may fail with it: then this is the dead letter.
+                let critical = delivery.is_critical();
+                let kept = critical
+                    .then(|| Market::duplicate(&delivery.message, Class::Critical))
+                    .flatten();
                 let outcome = consumer.invoke(delivery);
                 if follow.follows(header.trace) {
                     followed(&header, skipped, consumer.id(), &outcome);
@@ -220,9 +225,10 @@ impl Pipeline {
                 match outcome {
                     Outcome::Handled => Verdict::Handled,
                     Outcome::Filtered(_) => Verdict::Filtered,
-                    Outcome::Failed { fault, message } => {
-                        Verdict::Failed { fault, message: message.map(Delivery::into_message) }
-                    }
+                    Outcome::Failed { fault, message } => Verdict::Failed {
+                        fault,
+                        message: message.map(Delivery::into_message).or(kept),
+                    },
                     Outcome::Refused(delivery) => Verdict::Refused(delivery.into_message()),
                 }
             })

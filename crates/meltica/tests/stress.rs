@@ -159,7 +159,7 @@ impl Told {
             count += 1;
             let fails = matches!(index % 5, 1 | 2) && count % 10 == 0;
             thrown.fetch_add(u64::from(fails), Relaxed);
-            lost.fetch_add(u64::from(fails && !owning && delivery.is_critical()), Relaxed);
+            lost.fetch_add(u64::from(fails && delivery.is_critical()), Relaxed);
             match index % 5 {
                 // One in ten fails, in two ways; one consumer in five is slow.
                 1 if fails => std::panic::resume_unwind(Box::new("as planned")),

@@ -279,7 +279,7 @@ impl Lane {
         if self.quarantined() {
             self.each_waiting(|item| item.may_go = true);
         }
-        Ok(Outcome { failed, dead: failed && critical && !self.member.owning })
+        Ok(Outcome { failed, dead: failed && critical })
     }
 
     fn enter_critical(&mut self, entry: &Entry) -> Result<(), Wrong> {
