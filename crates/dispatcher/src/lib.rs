@@ -4,7 +4,7 @@
 //! What a message is comes from a [`Protocol`] on a marker type of yours: its key, its [`Class`]
 //! and how to duplicate it. A [`Dispatcher`] takes messages by value from one thread; consumers
 //! [subscribe](Routes::subscribe) to keys and patterns from any thread, while it runs. A slow or
-//! panicking consumer costs nobody but itself: under pressure, each class gives way in its own
+//! panicking consumer stops nobody: under pressure, each class gives way in its own
 //! manner, and a delivery says what was [skipped](Delivery::skipped) before it.
 //!
 //! Not for work queues (every consumer gets every message it asked for) and not for crossing

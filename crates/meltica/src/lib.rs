@@ -3,7 +3,7 @@
 //!
 //! Events travel by value from venues to consumers through one [`Pipeline`]; dropping one, wherever
 //! that happens, sends it back to its pool. Every consumer gets its own duplicate in its own time: a
-//! slow one is told what it skipped, a panicking one hurts nobody, and execution reports and control
+//! slow one is told what it skipped, a panicking one stops nobody, and execution reports and control
 //! events reach every interested consumer exactly once whatever the pressure.
 //!
 //! ```
