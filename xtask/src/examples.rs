@@ -1,6 +1,7 @@
 //! Runs the examples of our crates, as someone who tries them out would.
 
 use std::{
+    collections::BTreeMap,
     path::PathBuf,
     process::{Command, Stdio},
     time::{Duration, Instant},
@@ -18,24 +19,22 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 pub(crate) fn step(workspace: &Workspace) -> Result<(), Failure> {
     let metadata = workspace.metadata()?;
-    let mut problems = Vec::new();
-    for package in metadata.workspace_packages() {
-        let has_examples = package.targets.iter().any(|target| target.is_example());
-        if folder(&metadata, package).is_none() || !has_examples {
-            continue;
+    let ours: Vec<&Package> = metadata
+        .workspace_packages()
+        .into_iter()
+        .filter(|package| folder(&metadata, package).is_some())
+        .collect();
+    let mut problems = same_names(&ours);
+    // All at once, as tests and docs are built: crate by crate what they share would be built anew for each.
+    for (package, name, program) in build(workspace, &ours)? {
+        println!("$ cargo run -p {package} --example {name}");
+        let mut command = Command::new(program);
+        command.current_dir(&workspace.root).stdin(Stdio::null());
+        if workspace.quiet {
+            command.stdout(Stdio::null()).stderr(Stdio::null());
         }
-        // Built and run crate by crate: examples of two crates may have the same name, and
-        // then the one program takes the place of the other.
-        for (name, program) in build(workspace, package)? {
-            println!("$ cargo run -p {} --example {name}", package.name);
-            let mut command = Command::new(program);
-            command.current_dir(&workspace.root).stdin(Stdio::null());
-            if workspace.quiet {
-                command.stdout(Stdio::null()).stderr(Stdio::null());
-            }
-            if let Err(how) = run_within(LIMIT, &mut command) {
-                problems.push(format!("example {name} of {} {how}", package.name));
-            }
+        if let Err(how) = run_within(LIMIT, &mut command) {
+            problems.push(format!("example {name} of {package} {how}"));
         }
     }
     Failure::unless_empty(
@@ -45,15 +44,35 @@ pub(crate) fn step(workspace: &Workspace) -> Result<(), Failure> {
     )
 }
 
-/// Builds a package's examples and says where they are.
-fn build(workspace: &Workspace, package: &Package) -> Result<Vec<(String, PathBuf)>, Failure> {
-    let mut command = workspace.cargo(["build", "--package", package.name.as_str()]);
-    command.args(["--examples", "--all-features", "--locked"]);
-    command.arg("--message-format=json-render-diagnostics");
+/// Of two examples of one name, one program takes the place of the other.
+fn same_names(packages: &[&Package]) -> Vec<String> {
+    let examples = packages.iter().flat_map(|package| {
+        let examples = package.targets.iter().filter(|target| target.is_example());
+        examples.map(|example| (example.name.as_str(), package.name.as_str()))
+    });
+    let mut owners: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut problems = vec![];
+    for (name, package) in examples {
+        if let Some(other) = owners.insert(name, package) {
+            problems.push(format!(
+                "example {name} is there twice, in {other} and in {package}: rename one"
+            ));
+        }
+    }
+    problems
+}
+
+/// Builds the examples and says whose each is, and where it is.
+fn build(
+    workspace: &Workspace,
+    packages: &[&Package],
+) -> Result<Vec<(String, String, PathBuf)>, Failure> {
+    let mut command = workspace.cargo(["build", "--workspace", "--examples", "--all-features"]);
+    command.args(["--locked", "--message-format=json-render-diagnostics"]);
     command.stderr(if workspace.quiet { Stdio::null() } else { Stdio::inherit() });
     let failed = |how: String| {
         Failure::new(
-            format!("the examples of {} do not build ({how})", package.name),
+            format!("the examples do not build ({how})"),
             "Adapt them to the changed interface where the error above points.",
         )
     };
@@ -66,8 +85,10 @@ fn build(workspace: &Workspace, package: &Package) -> Result<Vec<(String, PathBu
         let message = message.map_err(|error| failed(error.to_string()))?;
         if let Message::CompilerArtifact(artifact) = message {
             let is_example = artifact.target.kind.contains(&TargetKind::Example);
-            if let (true, Some(program)) = (is_example, artifact.executable) {
-                programs.push((artifact.target.name, program.into_std_path_buf()));
+            let owner = packages.iter().find(|package| package.id == artifact.package_id);
+            if let (true, Some(owner), Some(program)) = (is_example, owner, artifact.executable) {
+                let (package, name) = (owner.name.to_string(), artifact.target.name);
+                programs.push((package, name, program.into_std_path_buf()));
             }
         }
     }

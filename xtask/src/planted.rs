@@ -48,7 +48,11 @@ pub(crate) fn step(workspace: &Workspace) -> Result<(), Failure> {
     let build = "build --quiet --locked -p meltica-simulation --example simulate";
     let target = workspace.root.join(TARGET);
     planted.run(
-        planted.cargo(build.split(' ')).env("CARGO_TARGET_DIR", &target),
+        planted
+            .cargo(build.split(' '))
+            .env("CARGO_TARGET_DIR", &target)
+            // Two thousand seeds a bug are run, and the checks of a debug build are kept.
+            .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1"),
         "A planted bug does not compile any more: put its row in xtask/src/planted/bugs.rs right.",
     )?;
     let program = target.join("debug/examples/simulate");
