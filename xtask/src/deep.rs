@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    failure::Failure, nats_server, powerset, simulate, step::Step, tools::rustc,
+    failure::Failure, nats_server, planted, powerset, simulate, step::Step, tools::rustc,
     workspace::Workspace,
 };
 
@@ -23,6 +23,11 @@ pub(crate) const STEPS: &[Step] = &[
         name: "simulation",
         what: "a hundred thousand seeds, each in four ways",
         run: simulate::step,
+    },
+    Step {
+        name: "planted",
+        what: "the simulation finds each bug that is planted",
+        run: planted::step,
     },
     Step {
         name: "faults",
