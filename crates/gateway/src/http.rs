@@ -133,7 +133,7 @@ impl<S: Site> Door<S> {
                         () = accept(listener, site) => {}
                         _ = stopped => {}
                     },
-                    Err(error) => tracing::error!(%error, "{} are not served", S::WHAT),
+                    Err(error) => tracing::error!(%error, "{} cannot be served", S::WHAT),
                 }
             });
             // Who waits for a command's outcome on a thread of its own is not waited for.

@@ -34,7 +34,11 @@ impl Pages {
     }
 
     fn read(&self, request: &Request<Incoming>) -> Answer {
+        let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
         match request.uri().path() {
+            "/" | "/page.css" | "/page.js" | "/metrics" | "/healthz" if !is_read => {
+                allowing("GET, HEAD", plain(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n"))
+            }
             "/" => {
                 let mut page = of_kind("text/html; charset=utf-8", include_str!("page/index.html"));
                 let headers = page.headers_mut();
@@ -60,12 +64,7 @@ impl Site for Pages {
     const FLAG: &'static str = "--listen";
 
     async fn answer(&self, request: Request<Incoming>) -> Answer {
-        let answer = self.read(&request);
-        match *request.method() {
-            Method::GET | Method::HEAD => answer,
-            _ if answer.status() == StatusCode::NOT_FOUND => answer,
-            _ => allowing("GET, HEAD", plain(StatusCode::OK, "only GET and HEAD\n")),
-        }
+        self.read(&request)
     }
 }
 

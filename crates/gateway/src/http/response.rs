@@ -34,9 +34,8 @@ pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Answer {
     answer
 }
 
-/// With the methods that would be answered.
+/// A refusal with the methods that would be answered.
 pub(crate) fn allowing(methods: &'static str, mut refusal: Answer) -> Answer {
-    *refusal.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
     refusal.headers_mut().insert(ALLOW, HeaderValue::from_static(methods));
     refusal
 }
