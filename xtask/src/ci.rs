@@ -1,8 +1,8 @@
 //! The steps of `cargo xtask ci`, and those that are a single call of Cargo.
 
 use crate::{
-    arrows, bans, book, coverage, examples, failure::Failure, nats_server, packages, planted,
-    quickstart, reasons, step::Step, third_party, tools, workspace::Workspace,
+    arrows, bans, book, coverage, examples, failure::Failure, nats_server, packages, quickstart,
+    reasons, step::Step, third_party, tools, workspace::Workspace,
 };
 
 /// Every step, in the order in which CI runs them: what fails fast comes first.
@@ -21,11 +21,6 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "self-test", what: "each check of xtask bites", run: self_test },
     Step { name: "test", what: "unit and integration tests pass", run: test },
     Step { name: "coverage", what: "tests reach 90 % of each crate's lines", run: coverage::step },
-    Step {
-        name: "planted",
-        what: "the simulation finds each bug that is planted",
-        run: planted::step,
-    },
     Step { name: "doc-test", what: "examples in the docs compile and pass", run: doc_test },
     Step { name: "doc", what: "the docs build without a warning", run: doc },
     Step {
@@ -48,10 +43,10 @@ pub(crate) const STEPS: &[Step] = &[
 ];
 
 /// What CI runs: all of [`STEPS`] but `test`, because `coverage` runs the same tests and
-/// fails with them; `benches`, because `clippy` compiles them as far as types go; and `planted`,
-/// which asks whether the simulation bites, and is a step of the deep run: CI has twenty minutes.
+/// fails with them, and `benches`, because `clippy` compiles them as far as types go; building
+/// twice would double the longest steps.
 pub(crate) fn steps() -> Vec<Step> {
-    let done_elsewhere = |step: &&Step| !matches!(step.name, "test" | "benches" | "planted");
+    let done_elsewhere = |step: &&Step| !matches!(step.name, "test" | "benches");
     STEPS.iter().filter(done_elsewhere).map(|step| Step { ..*step }).collect()
 }
 

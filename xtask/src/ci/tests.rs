@@ -80,6 +80,6 @@ fn ci_runs_everything_and_no_test_twice() {
     let all: Vec<&str> = STEPS.iter().map(|step| step.name).collect();
     let mut run: Vec<&str> = steps().iter().map(|step| step.name).collect();
     assert!(run.contains(&"coverage"), "`coverage` runs the tests");
-    run.extend(["test", "benches", "planted"]);
+    run.extend(["test", "benches"]);
     assert!(all.iter().all(|name| run.contains(name)));
 }
