@@ -10,7 +10,7 @@ use std::{
 
 use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
 
-use crate::{failure::Failure, workspace::Workspace};
+use crate::{failure::Failure, tools, workspace::Workspace};
 
 const FOLDER: &str = "docs";
 const SUMMARY: &str = "docs/SUMMARY.md";
@@ -23,9 +23,7 @@ pub(crate) fn step(workspace: &Workspace) -> Result<(), Failure> {
         "List the page in docs/SUMMARY.md, put the link right, or make the page a doc test as crates/meltica/src/book.rs does. An \
          anchor is a heading in lower case, with dashes for blanks; what is not below docs can only be named, not linked to.",
     )?;
-    let mut mdbook = Command::new("mdbook");
-    mdbook.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    if !mdbook.status().is_ok_and(|status| status.success()) {
+    if !tools::answers(Command::new("mdbook").arg("--version")) {
         println!("mdbook is not installed, so the book is not built");
         return Ok(());
     }

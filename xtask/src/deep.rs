@@ -7,7 +7,10 @@ use std::{
 };
 
 use crate::{
-    failure::Failure, nats_server, planted, powerset, simulate, step::Step, tools::rustc,
+    failure::Failure,
+    nats_server, planted, powerset, simulate,
+    step::Step,
+    tools::{self, rustc},
     workspace::Workspace,
 };
 
@@ -78,8 +81,7 @@ fn sanitized(
 ) -> Result<(), Failure> {
     let mut nightly = Command::new("rustup");
     nightly.args(["run", "nightly", "rustc", "--version"]);
-    let status = nightly.stdout(Stdio::null()).stderr(Stdio::null()).status();
-    if !status.is_ok_and(|status| status.success()) {
+    if !tools::answers(&mut nightly) {
         return Err(Failure::new(
             "the nightly toolchain is missing, and the sanitizer needs it",
             "rustup toolchain install nightly",
@@ -147,9 +149,7 @@ fn faults(workspace: &Workspace) -> Result<(), Failure> {
 
 /// What the alert rules make of made-up series.
 fn alerts(workspace: &Workspace) -> Result<(), Failure> {
-    let mut version = Command::new("promtool");
-    version.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    if !version.status().is_ok_and(|status| status.success()) {
+    if !tools::answers(Command::new("promtool").arg("--version")) {
         return Err(Failure::new("`promtool` is missing", "apt-get install prometheus"));
     }
     for arguments in [
@@ -231,14 +231,7 @@ const MUTATED: &[&str] =
 
 /// What is left out, and why, is in `.cargo/mutants.toml`.
 fn mutants(workspace: &Workspace) -> Result<(), Failure> {
-    let mut version = workspace.cargo(["mutants", "--version"]);
-    let status = version.stdout(Stdio::null()).stderr(Stdio::null()).status();
-    if !status.is_ok_and(|status| status.success()) {
-        return Err(Failure::new(
-            "`cargo mutants` is missing",
-            "cargo install cargo-mutants --locked",
-        ));
-    }
+    tools::needs(workspace, "mutants", "cargo install cargo-mutants --locked")?;
     let mut run = workspace.cargo("mutants -p meltica-recycler --no-shuffle".split(' '));
     for file in MUTATED {
         run.args(["-f", file]);
@@ -267,11 +260,7 @@ const FUZZED: &[(&str, &str)] = &[
 
 /// Fuzzes each target for a minute, and says whether that led anywhere.
 fn fuzz(workspace: &Workspace) -> Result<(), Failure> {
-    let mut version = workspace.cargo(["fuzz", "--version"]);
-    let status = version.stdout(Stdio::null()).stderr(Stdio::null()).status();
-    if !status.is_ok_and(|status| status.success()) {
-        return Err(Failure::new("`cargo fuzz` is missing", "cargo install cargo-fuzz --locked"));
-    }
+    tools::needs(workspace, "fuzz", "cargo install cargo-fuzz --locked")?;
     for (target, fixtures) in FUZZED {
         let corpus = workspace.root.join("target/fuzz").join(target);
         let advice = "The line `panicked at` above says which promise was broken. The bytes that broke it \

@@ -7,7 +7,7 @@ use std::{
 
 use cargo_metadata::Package;
 
-use crate::{failure::Failure, powerset, reasons, workspace::Workspace};
+use crate::{failure::Failure, powerset, reasons, tools, workspace::Workspace};
 
 /// `cargo xtask release`, with `--dry-run` or without.
 pub(crate) fn with(workspace: &Workspace, arguments: &[String]) -> Result<(), Failure> {
@@ -65,7 +65,7 @@ fn clean(workspace: &Workspace) -> Result<(), Failure> {
 
 /// Licences, banned packages, sources. The advisory database is asked by the workflow that does so daily.
 fn deny(workspace: &Workspace) -> Result<(), Failure> {
-    needs(workspace, "deny", "cargo install cargo-deny --locked")?;
+    tools::needs(workspace, "deny", "cargo install cargo-deny --locked")?;
     workspace.run(
         &mut workspace.cargo("deny --all-features check bans licenses sources".split(' ')),
         "deny.toml says what dependencies must be like: take another one, or, if the rule is wrong, change it there with a \
@@ -81,7 +81,7 @@ fn semver(workspace: &Workspace, packages: &[&Package]) -> Result<(), Failure> {
             println!("{name}: there is no earlier release, so nothing can be broken");
             continue;
         };
-        needs(workspace, "semver-checks", "cargo install cargo-semver-checks --locked")?;
+        tools::needs(workspace, "semver-checks", "cargo install cargo-semver-checks --locked")?;
         let mut check =
             workspace.cargo(["semver-checks", "--package", name, "--baseline-rev", &tag]);
         workspace.run(
@@ -104,15 +104,6 @@ fn last_release(workspace: &Workspace, name: &str) -> Result<Option<String>, Fai
     // `meltica-v*` matches no other package's, whose names go on with a dash.
     let tags = String::from_utf8_lossy(&output.stdout).into_owned();
     Ok(tags.lines().next().map(str::to_owned))
-}
-
-fn needs(workspace: &Workspace, subcommand: &str, how: &str) -> Result<(), Failure> {
-    let mut version = workspace.cargo([subcommand, "--version"]);
-    let status = version.stdout(Stdio::null()).stderr(Stdio::null()).status();
-    match status.is_ok_and(|status| status.success()) {
-        true => Ok(()),
-        false => Err(Failure::new(format!("`cargo {subcommand}` is missing"), how)),
-    }
 }
 
 /// Each package tells what is new in it: under its version, or, for a dry run, under `Unreleased`.

@@ -19,14 +19,26 @@ const SUBCOMMANDS: &[(&str, &str)] = &[
 pub(crate) fn step(workspace: &Workspace) -> Result<(), Failure> {
     let mut missing = Vec::new();
     for (name, how) in SUBCOMMANDS {
-        let mut command = workspace.cargo([*name, "--version"]);
-        let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
-        if !status.is_ok_and(|status| status.success()) {
+        if !answers(&mut workspace.cargo([*name, "--version"])) {
             missing.push(format!("`cargo {name}` is missing: {how}"));
         }
     }
     missing.extend(llvm_tools().err());
     Failure::unless_empty(missing, "Install what is named above, or run `.ci/run`, which does.")
+}
+
+/// Whether a program answers when it is asked, as for its version.
+pub(crate) fn answers(command: &mut Command) -> bool {
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
+
+/// Fails unless there is this subcommand of Cargo.
+pub(crate) fn needs(workspace: &Workspace, subcommand: &str, how: &str) -> Result<(), Failure> {
+    match answers(&mut workspace.cargo([subcommand, "--version"])) {
+        true => Ok(()),
+        false => Err(Failure::new(format!("`cargo {subcommand}` is missing"), how)),
+    }
 }
 
 /// Where llvm-cov and llvm-profdata are.
