@@ -1,13 +1,16 @@
 //! The program as its user runs it.
 
+mod serving;
+
 use std::{
     fs,
     io::Write,
     path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    process::{Command, Output},
 };
 
 use serde_json::Value;
+use serving::Serving;
 
 fn meltica(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_meltica")).args(args).output().expect("it can be started")
@@ -82,32 +85,12 @@ fn without_a_command_it_runs_and_ends_in_a_table_and_debug_mode_says_so() {
     assert!(stderr.contains(line), "{stderr}");
 }
 
-/// Starts a run, waits until it shows progress, and sends it a signal.
-#[cfg(unix)]
-fn signalled(signal: &str) -> Value {
-    use std::io::{BufRead, BufReader, Read};
-
-    let mut child = Command::new(env!("CARGO_BIN_EXE_meltica"))
-        .args(["run", "--listen", "none", "--json"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("it can be started");
-    let mut stderr = BufReader::new(child.stderr.take().expect("it is piped"));
-    stderr.read_line(&mut String::new()).expect("a line of progress");
-    let id = child.id().to_string();
-    let sent = Command::new("kill").args([signal, &id]).status().expect("there is a kill");
-    assert!(sent.success());
-    // What it says from now on must have somewhere to go.
-    stderr.read_to_string(&mut String::new()).expect("text");
-    summary(&child.wait_with_output().expect("it ends"))
-}
-
-#[cfg(unix)]
 #[test]
 fn ctrl_c_and_a_polite_kill_end_a_run_cleanly() {
     for signal in ["-INT", "-TERM"] {
-        let summary = signalled(signal);
+        let mut run = Serving::start(&[]);
+        run.wait("a line of progress", |run| run.said().contains("   1 s  ").then_some(()));
+        let summary = run.end_by(signal);
         let (lost, out) = (&summary["critical"]["lost"], &summary["leases_outstanding"]);
         assert_eq!((lost, out), (&0.into(), &0.into()), "{signal}");
     }
@@ -293,17 +276,19 @@ fn bad_input_ends_with_one_clear_message_and_nothing_half_done() {
 #[test]
 fn one_events_path_can_be_followed_by_its_trace() {
     // Of those that are followed, few go by way of a merge, and a slow machine has few.
-    let output =
-        meltica(&["run", "--for", "2s", "--listen", "none", "--follow-one-in", "50", "--json"]);
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    let paths = stderr.lines().filter_map(|line| line.split_once(" taken trace="));
-    let mut followed = paths.filter_map(|(_, rest)| rest.split(' ').next());
-    let whole = followed.find(|trace| {
-        let steps: Vec<_> = stderr.lines().filter(|line| line.contains(*trace)).collect();
-        let has = |step: &str| steps.iter().any(|line| line.contains(step));
-        has(" taken ") && has(" merged ") && has(" routed ") && has(" delivered ")
+    let mut run = Serving::start(&["--follow-one-in", "50"]);
+    run.wait("a whole path", |run| {
+        let said = run.said();
+        let paths = said.lines().filter_map(|line| line.split_once(" taken trace="));
+        let mut followed = paths.filter_map(|(_, rest)| rest.split(' ').next());
+        let whole = followed.find(|trace| {
+            let steps: Vec<_> = said.lines().filter(|line| line.contains(*trace)).collect();
+            let has = |step: &str| steps.iter().any(|line| line.contains(step));
+            has(" taken ") && has(" merged ") && has(" routed ") && has(" delivered ")
+        });
+        whole.map(|_| ())
     });
-    assert!(whole.is_some(), "{stderr}");
+    run.end();
 }
 
 // What is measured is this machine's affair; that it is measured, and told beside its bar, is ours.

@@ -18,7 +18,7 @@ fn the_page_shows_what_happens_and_goes_on_doing_so() {
     };
     let pictures = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../page");
     fs::create_dir_all(&pictures).expect("a folder");
-    let mut run = Serving::start("10m");
+    let mut run = Serving::start(&[]);
     let mut browser = Browser::start(&program);
     let text = |selector: &str| format!("document.querySelector('{selector}').innerText");
     let rows = |table: &str| format!("document.querySelectorAll('#{table} tbody tr').length");
@@ -89,7 +89,7 @@ fn the_page_shows_what_happens_and_goes_on_doing_so() {
     assert!(browser.errors.is_empty(), "{:?}", browser.errors);
 
     // Nobody answers any more: it says so, and keeps what it had.
-    run.child.kill().expect("it runs");
+    run.kill();
     browser.wait("the end", &format!("{} === 'does not answer'", text("#health")));
     assert_eq!(browser.ask(&rows("consumers")), 10);
 }

@@ -1,23 +1,32 @@
-//! The program while it runs, asked over HTTP.
+//! The program while it runs, asked over HTTP. It runs until it is told to end, so that no test depends on how much a
+//! machine does in a time.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
     process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-/// A run of the default market. Dropped, it ends.
+use serde_json::Value;
+
+/// How long anything may take on the slowest machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A run of the program. Dropped, it is killed.
 pub(crate) struct Serving {
-    pub(crate) child: Child,
+    child: Child,
     /// Where the page and the metrics are.
     pub(crate) pages: String,
     /// Where it takes commands.
     pub(crate) control: String,
-    /// Reads what it says, so that it can go on.
-    listener: Option<JoinHandle<String>>,
+    /// What it has said on stderr.
+    said: Arc<Mutex<String>>,
+    /// Hears it, so that it can go on.
+    listener: Option<JoinHandle<()>>,
 }
 
 /// What came back.
@@ -29,64 +38,106 @@ pub(crate) struct Answer {
     pub(crate) body: String,
 }
 
+impl Answer {
+    /// The value of a series that is in it.
+    pub(crate) fn value(&self, series: &str) -> f64 {
+        let line = self
+            .body
+            .lines()
+            .find_map(|line| line.strip_prefix(series).filter(|rest| rest.starts_with(' ')));
+        let line = line.unwrap_or_else(|| panic!("{series} is not in\n{}", self.body));
+        line[1..].parse().expect("a number")
+    }
+}
+
 impl Serving {
-    pub(crate) fn start(duration: &str) -> Self {
-        Self::with(duration, &[])
+    /// The default market, with these flags as well.
+    pub(crate) fn start(flags: &[&str]) -> Self {
+        let mut run =
+            Self::spawn(&[&["--rate", "4000", "--control", "127.0.0.1:0"], flags].concat());
+        run.control = run.heard_after("control plane at http://");
+        run
     }
 
-    /// With more flags.
-    pub(crate) fn with(duration: &str, flags: &[&str]) -> Self {
+    /// Anything that runs, with its page.
+    pub(crate) fn spawn(flags: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_meltica"))
-            .args(["run", "--for", duration, "--rate", "4000", "--listen", "127.0.0.1:0"])
-            .args(["--control", "127.0.0.1:0", "--json"])
+            .args(["run", "--listen", "127.0.0.1:0", "--json"])
             .args(flags)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .expect("it can be started");
-        let mut stderr = BufReader::new(child.stderr.take().expect("it is piped"));
-        let mut line = String::new();
-        let mut said = |what: &str| {
-            while !line.contains(what) {
-                line.clear();
-                assert!(stderr.read_line(&mut line).expect("text") > 0, "it does not say: {what}");
-            }
-            let (_, rest) = line.split_once(what).expect("it is in there");
-            rest.split('/').next().expect("an address").to_owned()
-        };
-        let pages = said("page at http://");
-        let control = said("control plane at http://");
+        let stderr = BufReader::new(child.stderr.take().expect("it is piped"));
+        let said = Arc::new(Mutex::new(String::new()));
+        let hearing = Arc::clone(&said);
         let listener = thread::spawn(move || {
-            let mut said = vec![];
-            let _ = stderr.read_to_end(&mut said);
-            String::from_utf8_lossy(&said).into_owned()
+            for line in stderr.lines().map_while(Result::ok) {
+                let mut said = hearing.lock().expect("nobody panics");
+                said.push_str(&line);
+                said.push('\n');
+            }
         });
-        Self { child, pages, control, listener: Some(listener) }
+        let mut run = Self {
+            child,
+            pages: String::new(),
+            control: String::new(),
+            said,
+            listener: Some(listener),
+        };
+        run.pages = run.heard_after("page at http://");
+        run
     }
 
-    /// Ends it, and answers whether all was well.
-    pub(crate) fn end(&mut self) -> bool {
-        self.child.wait().expect("it ends").success()
+    /// The address that it says after this.
+    fn heard_after(&mut self, what: &str) -> String {
+        self.wait(what, |run| {
+            let said = run.said();
+            let (_, rest) = said.split_once(what)?;
+            rest.split_once('/').map(|(address, _)| address.to_owned())
+        })
     }
 
-    /// What it has said on stderr since it serves, once it is over.
-    pub(crate) fn said(&mut self) -> String {
-        let listener = self.listener.take().expect("it is asked once");
-        listener.join().expect("it reads")
+    /// What comes of asking again and again, as long as it runs.
+    pub(crate) fn wait<T>(&mut self, what: &str, mut ask: impl FnMut(&Self) -> Option<T>) -> T {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            if let Some(answer) = ask(self) {
+                return answer;
+            }
+            let runs = self.child.try_wait().expect("it was started").is_none();
+            assert!(runs && Instant::now() < end, "in vain for {what}: {}", self.said());
+            thread::sleep(Duration::from_millis(20));
+        }
     }
 
-    /// Whether it is over.
-    pub(crate) fn has_ended(&mut self) -> bool {
-        self.child.try_wait().expect("it was started").is_some()
+    /// Ends it as Ctrl-C does. Its summary.
+    pub(crate) fn end(&mut self) -> Value {
+        self.end_by("-INT")
     }
 
-    /// What is answered; `None` if it does not listen any more.
-    pub(crate) fn try_ask(&self, request: &str) -> Option<String> {
-        let mut stream = TcpStream::connect(&self.pages).ok()?;
-        stream.write_all(request.as_bytes()).ok()?;
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).ok()?;
-        Some(String::from_utf8_lossy(&answer).into_owned())
+    /// Ends it by a signal. Its summary.
+    pub(crate) fn end_by(&mut self, signal: &str) -> Value {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill").args([signal, &id]).status().expect("there is a kill");
+        assert!(sent.success());
+        let mut stdout = Vec::new();
+        let mut pipe = self.child.stdout.take().expect("it ends once");
+        pipe.read_to_end(&mut stdout).expect("it is read");
+        let status = self.child.wait().expect("it ends");
+        self.listener.take().expect("it ends once").join().expect("it hears");
+        assert!(status.success(), "{}", self.said());
+        serde_json::from_slice(&stdout).expect("one JSON object")
+    }
+
+    /// Ends it as nobody should.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().expect("it runs");
+    }
+
+    /// What it has said on stderr so far; once it has ended, all of it.
+    pub(crate) fn said(&self) -> String {
+        self.said.lock().expect("nobody panics").clone()
     }
 
     pub(crate) fn get(&self, path: &str) -> Answer {
