@@ -43,6 +43,15 @@ pub(crate) enum Listen {
     At(SocketAddr),
 }
 
+impl Listen {
+    fn address(self) -> Option<SocketAddr> {
+        match self {
+            Self::None => None,
+            Self::At(address) => Some(address),
+        }
+    }
+}
+
 impl FromStr for Listen {
     type Err = String;
 
@@ -101,7 +110,7 @@ pub(crate) struct Door<S> {
 impl<S: Site> Door<S> {
     /// Takes the place, so that a mistake is told before anything starts.
     pub(crate) fn open(listen: Listen) -> Result<Self, ListenError> {
-        let Listen::At(address) = listen else {
+        let Some(address) = listen.address() else {
             return Ok(Self { listener: None, site: PhantomData });
         };
         let (what, flag) = (S::WHAT, S::FLAG);

@@ -1,4 +1,4 @@
-use std::{io, net::SocketAddr};
+use std::io;
 
 use meltica::Running;
 use meltica_telemetry::Metrics;
@@ -40,14 +40,5 @@ impl Doors {
             say(format_args!("control plane at http://{address}/openapi.json"));
         }
         Ok([pages, control])
-    }
-}
-
-impl Listen {
-    fn address(self) -> Option<SocketAddr> {
-        match self {
-            Self::None => None,
-            Self::At(address) => Some(address),
-        }
     }
 }
