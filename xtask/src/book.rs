@@ -53,9 +53,15 @@ fn check(root: &Path) -> Vec<String> {
         for link in links(&text) {
             problems.extend(problem(root, page, &link));
         }
-        if has_rust(&text) && !tested.contains(page) {
+        if !rust(&text).is_empty() && !tested.contains(page) {
             problems.push(format!("{} has Rust that no crate tests", shown(root, page)));
         }
+        let shut_out = rust(&text)
+            .into_iter()
+            .filter(|kind| kind.split(',').any(|part| matches!(part.trim(), "ignore" | "no_run")));
+        problems.extend(
+            shut_out.map(|kind| format!("{} has Rust that is not run: {kind}", shown(root, page))),
+        );
     }
     problems
 }
@@ -92,13 +98,14 @@ fn links(text: &str) -> Vec<String> {
     Parser::new_ext(text, Options::ENABLE_TABLES).filter_map(of).collect()
 }
 
-fn has_rust(text: &str) -> bool {
-    Parser::new(text).any(|event| match event {
-        Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(kind))) => {
-            kind.split(',').next() == Some("rust")
-        }
-        _ => false,
-    })
+/// What each block of Rust says of itself, as `rust,compile_fail`.
+fn rust(text: &str) -> Vec<String> {
+    let of = |event| match event {
+        Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(kind))) => Some(kind.into_string()),
+        _ => None,
+    };
+    let is_rust = |kind: &String| kind.split(',').next() == Some("rust");
+    Parser::new(text).filter_map(of).filter(is_rust).collect()
 }
 
 /// The pages that some crate has in its documentation, and so among its doc tests.

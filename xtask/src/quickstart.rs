@@ -37,7 +37,7 @@ pub(crate) fn step(workspace: &Workspace) -> Result<(), Failure> {
     Failure::unless_empty(
         problems,
         "Run the block by hand from the root of the workspace, and put right whichever of the two is \
-         wrong. A block is run by `bash -eu`; a block of text after it must stand in what it prints.",
+         wrong. A block is run by `bash -euo pipefail`; a block of text after it must stand in what it prints.",
     )
 }
 
@@ -74,7 +74,10 @@ fn run(block: &Block, workspace: &Workspace) -> Result<(), String> {
     let Block { line, commands, expected } = block;
     print!("{commands}");
     let mut command = Command::new("bash");
-    command.args(["-eu", "-c", commands]).current_dir(&workspace.root).stdin(Stdio::null());
+    command
+        .args(["-euo", "pipefail", "-c", commands])
+        .current_dir(&workspace.root)
+        .stdin(Stdio::null());
     // What a release is optimised with is not what the page is about, and takes minutes.
     command
         .env("CARGO_PROFILE_RELEASE_LTO", "off")
@@ -94,6 +97,8 @@ fn run(block: &Block, workspace: &Workspace) -> Result<(), String> {
         format!("{PAGE}:{line}: the block failed ({})", output.status)
     } else if let Some(missing) = expected.iter().find(|line| !said.lines().any(|l| l == *line)) {
         format!("{PAGE}:{line}: the block does not print `{missing}`")
+    } else if said.lines().any(chose_nothing) {
+        format!("{PAGE}:{line}: a name chooses no test; is it called otherwise now?")
     } else {
         return Ok(());
     };
@@ -102,6 +107,11 @@ fn run(block: &Block, workspace: &Workspace) -> Result<(), String> {
         eprint!("{}", String::from_utf8_lossy(&output.stderr));
     }
     Err(problem)
+}
+
+/// Whether a run of tests was told to pass over some, and had none left.
+fn chose_nothing(line: &str) -> bool {
+    line.starts_with("test result: ok. 0 passed") && !line.contains("; 0 filtered out")
 }
 
 #[cfg(test)]

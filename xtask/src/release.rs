@@ -94,14 +94,21 @@ fn semver(workspace: &Workspace, packages: &[&Package]) -> Result<(), Failure> {
 
 /// The tag of a package's last release; `None` if it was never released.
 fn last_release(workspace: &Workspace, name: &str) -> Result<Option<String>, Failure> {
-    let pattern = format!("{name}-v*");
+    // A digit after the `v`, or `meltica-v*` would be `meltica-venue-v0.1.0`, too.
+    let pattern = format!("{name}-v[0-9]*");
     let mut list = Command::new("git");
     list.args(["tag", "--list", &pattern, "--sort=-version:refname"]).current_dir(&workspace.root);
     let output = list
         .stdin(Stdio::null())
         .output()
         .map_err(|error| Failure::new(format!("git does not start: {error}"), "Install it."))?;
-    // `meltica-v*` matches no other package's, whose names go on with a dash.
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        return Err(Failure::new(
+            format!("`git tag` fails: {}", said.trim()),
+            "What was released before is known by its tags: release from a clone that has them.",
+        ));
+    }
     let tags = String::from_utf8_lossy(&output.stdout).into_owned();
     Ok(tags.lines().next().map(str::to_owned))
 }

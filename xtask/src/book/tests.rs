@@ -52,15 +52,21 @@ fn a_link_that_leads_nowhere_is_named_and_others_are_not() {
 fn a_page_whose_rust_nobody_tests_is_named() {
     let block = "# A\n\n```rust,compile_fail\nlet x = y;\n```\n";
     let tree = tree(&[
-        ("docs/SUMMARY.md", "- [A](a.md)\n- [B](b.md)\n- [C](c.md)\n"),
+        ("docs/SUMMARY.md", "- [A](a.md)\n- [B](b.md)\n- [C](c.md)\n- [D](d.md)\n"),
         ("docs/a.md", block),
+        ("docs/d.md", "# D\n\n```rust,ignore\nlet x = y;\n```\n"),
         ("docs/b.md", block),
         ("docs/c.md", "# C\n\n```sh\ncargo test\n```\n\n````text\n```rust\n````\n"),
         (
             "crates/one/src/book.rs",
             "#[doc = include_str!(\"../../../docs/a.md\")]\nmod a {}\n\
+             #[doc = include_str!(\"../../../docs/d.md\")]\nmod d {}\n\
              const B: &str = include_str!(\"../../../docs/b.md\");\n",
         ),
     ]);
-    assert_eq!(check(tree.path()), ["docs/b.md has Rust that no crate tests"]);
+    let expected = [
+        "docs/b.md has Rust that no crate tests",
+        "docs/d.md has Rust that is not run: rust,ignore",
+    ];
+    assert_eq!(check(tree.path()), expected);
 }

@@ -25,3 +25,26 @@ fn what_the_fuzzer_reached_is_read_and_its_absence_noticed() {
     assert_eq!(growth(said).as_deref(), Some(expected));
     assert_eq!(growth("#3\tINITED cov: 900 ft: 1200 corp: 2/6Kb"), None);
 }
+
+#[test]
+fn a_change_that_no_test_notices_is_a_failure_whatever_else_ran_into_the_time_limit() {
+    let outcomes = |summary: &str, files: &[&str]| {
+        let of = |file: &&str| {
+            serde_json::json!({
+                "scenario": {"Mutant": {"name": "replace it", "file": format!("crates/recycler/src/{file}")}},
+                "summary": summary,
+            })
+        };
+        let mut all = vec![serde_json::json!({"scenario": "Baseline", "summary": "Success"})];
+        all.extend(files.iter().map(of));
+        serde_json::json!({ "outcomes": all }).to_string()
+    };
+    for noticed in ["CaughtMutant", "Timeout", "Unviable"] {
+        assert_eq!(unnoticed(&outcomes(noticed, MUTATED)), Vec::<String>::new());
+    }
+    let missed = unnoticed(&outcomes("MissedMutant", MUTATED));
+    assert_eq!((missed.len(), &*missed[0]), (MUTATED.len(), "MissedMutant: replace it"));
+    let gone = unnoticed(&outcomes("CaughtMutant", &MUTATED[1..]));
+    assert_eq!(gone, ["nothing was changed in slots.rs: is it still there?"]);
+    assert_eq!(unnoticed("{").len(), 1);
+}

@@ -28,6 +28,18 @@ fn a_command_that_fails_is_named_by_its_line() {
 }
 
 #[test]
+fn a_name_that_chooses_no_test_is_a_failure() {
+    let result = |passed, out| {
+        format!(
+            "```sh\necho 'test result: ok. {passed} passed; 0 failed; 0 ignored; 0 measured; {out} filtered out; finished in 0.00s'\n```\n"
+        )
+    };
+    assert!(failure_of(&result(0, 5)).contains("docs/quickstart.md:2: a name chooses no test"));
+    assert_eq!(failure_of(&result(1, 4)), "");
+    assert_eq!(failure_of(&result(0, 0)), "");
+}
+
+#[test]
 fn output_that_is_promised_and_does_not_come_is_named() {
     let failure = failure_of("```sh\necho one\n```\n```text\nanother\n```\n");
     assert!(failure.contains("does not print `another`"), "{failure}");
