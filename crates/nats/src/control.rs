@@ -70,7 +70,7 @@ pub struct RemoteAnswer {
     /// The trace id of its control events, 16 hexadecimal digits; empty if there are none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub trace: String,
-    /// `accepted`, `applied` or `rejected`.
+    /// `accepted`, `applied` or `rejected`; or [`UNKNOWN`](Self::UNKNOWN).
     pub outcome: String,
     /// The routing version when it was in force.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -81,6 +81,10 @@ pub struct RemoteAnswer {
 }
 
 impl RemoteAnswer {
+    /// The outcome of a command that was received, was not in force after ten seconds, and may be still: ask the pipeline
+    /// before it is sent again.
+    pub const UNKNOWN: &str = "unknown";
+
     /// Whether it is the last one.
     pub fn is_last(&self) -> bool {
         self.outcome != ControlOutcome::Accepted.as_str()
@@ -169,20 +173,23 @@ async fn obey(client: &Client, request: &Message, commands: Arc<dyn Commands>) {
         Ok(sent) => sent,
         Err(reason) => return reply(client, request, &RemoteAnswer::rejected(reason)).await,
     };
-    let answer = |outcome: ControlOutcome, version, detail| RemoteAnswer {
+    let answer = |outcome: &str, version, detail| RemoteAnswer {
         command,
         trace: trace.to_string(),
-        outcome: outcome.as_str().to_owned(),
+        outcome: outcome.to_owned(),
         version,
         detail,
     };
-    reply(client, request, &answer(ControlOutcome::Accepted, None, String::new())).await;
+    let [accepted, applied, rejected] =
+        [ControlOutcome::Accepted, ControlOutcome::Applied, ControlOutcome::Rejected]
+            .map(ControlOutcome::as_str);
+    reply(client, request, &answer(accepted, None, String::new())).await;
     let result = tokio::task::spawn_blocking(move || wait(LONGEST)).await;
     let last = match result {
-        Ok(Some(Ok(version))) => answer(ControlOutcome::Applied, Some(version), String::new()),
-        Ok(Some(Err(reason))) => answer(ControlOutcome::Rejected, None, reason),
+        Ok(Some(Ok(version))) => answer(applied, Some(version), String::new()),
+        Ok(Some(Err(reason))) => answer(rejected, None, reason),
         Ok(None) | Err(_) => answer(
-            ControlOutcome::Rejected,
+            RemoteAnswer::UNKNOWN,
             None,
             format!(
                 "not in force after {} s, and may be still; see the control events",

@@ -184,7 +184,7 @@ impl ControlSite {
             Ok(Some(Err(reason))) => json(StatusCode::CONFLICT, &answer("rejected", None, reason)),
             Ok(None) | Err(_) => {
                 let late = format!("not in force after {} s, and may be still", LONGEST.as_secs());
-                json(StatusCode::ACCEPTED, &answer("accepted", None, late))
+                json(StatusCode::ACCEPTED, &answer(RemoteAnswer::UNKNOWN, None, late))
             }
         }
     }
