@@ -68,13 +68,26 @@ impl Site for Pages {
     }
 }
 
-/// Whether OpenMetrics is asked for. Whoever takes both is Prometheus, which prefers it.
+/// Whether OpenMetrics is asked for, and plain text not rather. What says `*/*` as well takes either.
 fn wants_open(request: &Request<Incoming>) -> bool {
-    let accepts = request.headers().get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    accepts.flat_map(|value| value.split(',')).any(|one| {
-        let mut parts = one.split(';').map(str::trim);
-        let is_open = parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case(OPEN_KIND));
-        // A weight of zero says that it is not wanted.
-        is_open && !parts.any(|part| matches!(part, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"))
-    })
+    let values =
+        || request.headers().get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let weight = |kind: &str| {
+        let of_kind = values().flat_map(|value| value.split(',')).filter_map(|one| {
+            let mut parts = one.split(';').map(str::trim);
+            parts.next()?.eq_ignore_ascii_case(kind).then(|| weight(parts))
+        });
+        of_kind.fold(0.0, f32::max)
+    };
+    let open = weight(OPEN_KIND);
+    open > 0.0 && open >= weight("text/plain")
+}
+
+/// How much a kind is wanted: 1 where that is not said.
+fn weight<'a>(mut parameters: impl Iterator<Item = &'a str>) -> f32 {
+    let weight = parameters.find_map(|part| {
+        let (name, value) = part.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("q").then(|| value.trim().parse().unwrap_or(0.0))
+    });
+    weight.unwrap_or(1.0)
 }

@@ -31,7 +31,7 @@ use opentelemetry_sdk::{
     Resource,
     trace::{SpanData, SpanEvents, SpanExporter, SpanLinks},
 };
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tracing::{
     Event, Subscriber,
     field::{Field, Visit},
@@ -54,9 +54,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How many paths are known at a time: older ones get no further step.
 const PATHS: usize = 16_384;
 
-/// Sends what it is told until it is dropped, and then what waits.
+/// Sends what it is told until it is dropped, and then what waits, as long as a collector may take.
 pub(crate) struct Otlp {
     steps: Option<mpsc::Sender<SpanData>>,
+    ending: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
     dropped: Arc<AtomicU64>,
 }
@@ -83,10 +84,16 @@ impl Otlp {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
         let (steps, waiting) = mpsc::channel(ROOM);
+        let (ending, ended) = oneshot::channel();
         let thread = thread::Builder::new()
             .name("otlp".to_owned())
-            .spawn(move || runtime.block_on(send(exporter, waiting)))?;
-        Ok(Self { steps: Some(steps), thread: Some(thread), dropped: Arc::default() })
+            .spawn(move || runtime.block_on(serve(exporter, waiting, ended)))?;
+        Ok(Self {
+            steps: Some(steps),
+            ending: Some(ending),
+            thread: Some(thread),
+            dropped: Arc::default(),
+        })
     }
 
     /// What hears of the steps.
@@ -102,6 +109,8 @@ impl Otlp {
 
 impl Drop for Otlp {
     fn drop(&mut self) {
+        // From now on it has so long.
+        self.ending.take();
         // The layer holds a sender of its own until the process ends: an empty step says that it is over.
         if let Some(steps) = self.steps.take() {
             let _ = steps.blocking_send(over());
@@ -117,8 +126,26 @@ impl Drop for Otlp {
     }
 }
 
+/// Sends steps until it is over, and a little longer: nobody waits for a collector that hangs.
+async fn serve(
+    exporter: opentelemetry_otlp::SpanExporter,
+    mut waiting: mpsc::Receiver<SpanData>,
+    ended: oneshot::Receiver<()>,
+) {
+    let late = async {
+        let _ = ended.await;
+        tokio::time::sleep(PATIENCE).await;
+    };
+    tokio::select! {
+        () = send(exporter, &mut waiting) => return,
+        () = late => {}
+    }
+    let steps = waiting.len();
+    tracing::warn!(steps, "the collector has not taken all traces, and is not waited for");
+}
+
 /// Sends steps to the collector, many at once.
-async fn send(exporter: opentelemetry_otlp::SpanExporter, mut waiting: mpsc::Receiver<SpanData>) {
+async fn send(exporter: opentelemetry_otlp::SpanExporter, waiting: &mut mpsc::Receiver<SpanData>) {
     let mut is_well = true;
     let mut is_over = false;
     while !is_over {

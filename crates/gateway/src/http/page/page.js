@@ -5,6 +5,8 @@
 const EVERY_MS = 1_000;
 // As long a time as rates and quantiles are of, in scrapes.
 const WINDOW = 10;
+// And the longest that this may take, where answers are slow or missing.
+const LONGEST_MS = 30_000;
 // As many points as a curve has.
 const POINTS = 120;
 // How long a scrape may take.
@@ -101,7 +103,7 @@ class Between {
   }
 }
 
-const three = (number) => (number >= 99.95 || number === 0 ? number.toFixed(0) : number.toPrecision(2));
+const three = (number) => (number >= 99.5 || number === 0 ? number.toFixed(0) : number.toPrecision(2));
 
 function count(number) {
   if (number < 10_000) return Math.round(number).toString();
@@ -236,6 +238,7 @@ function findings(between) {
     const delivered = between.more("dispatcher_lane_delivered_total", where);
     const panics = between.more("consumer_panics_total", where);
     const dropped = between.rate("dispatcher_dropped_total", where);
+    const unmade = between.rate("dispatcher_dropped_total", { ...where, reason: "no_duplicate" });
     const folded = between.rate("dispatcher_conflated_total", where);
     if (newer.sum("dispatcher_lane_paused", where) > 0) say("note", `${consumer} is paused; ${count(waiting)} wait`);
     else if (waiting > 0 && delivered === 0 && between.seconds > 3) say("bad", `${consumer} stands still; ${count(waiting)} wait`);
@@ -243,7 +246,8 @@ function findings(between) {
     const { trace } = newer.all("consumer_failures_total", where)[0] ?? {};
     const last = trace === undefined ? "" : `; the last failure was of trace ${trace}`;
     if (panics > 0) say("warn", `${consumer} panics, ${rate(panics / between.seconds)} times a second${last}`);
-    if (dropped > 0) say("warn", `${consumer} is too slow: it does not get ${rate(dropped)} messages a second`);
+    if (unmade > 0) say("warn", `${consumer} does not get ${rate(unmade)} messages a second, whose pool is empty`);
+    if (dropped > unmade) say("warn", `${consumer} is too slow: it does not get ${rate(dropped - unmade)} messages a second`);
     else if (folded > 0) say("note", `${consumer} lags: ${rate(folded)} messages a second are folded for it`);
   }
   const order = ["bad", "warn", "note"];
@@ -291,7 +295,7 @@ function show(between, healthy) {
     ["panics a second", rate(between.rate("consumer_panics_total")),
       `${count(newer.sum("consumer_panics_total"))} since the start`],
     ["fullest pool", `${Math.round(fullest * 100)} %`, `${count(newer.sum("recycler_pool_leased"))} objects out`],
-    ["routing version", count(present),
+    ["routing version", present.toString(),
       flippedAt === undefined ? `${count(commands)} commands` : `flipped ${span((newer.at - flippedAt) / 1_000)} ago`],
   ];
   if (books.length > 0) {
@@ -403,6 +407,12 @@ function state(level, text) {
 
 const scrapes = [];
 
+function forget() {
+  scrapes.length = 0;
+  ratesOf.published = [];
+  version = flippedAt = undefined;
+}
+
 async function look() {
   try {
     const limit = AbortSignal.timeout(PATIENCE_MS);
@@ -411,8 +421,13 @@ async function look() {
       fetch("/healthz", { signal: limit, cache: "no-store" }),
     ]);
     if (!metrics.ok) throw new Error(`/metrics answers ${metrics.status}`);
-    scrapes.push(new Scrape(await metrics.text(), performance.now()));
-    scrapes.splice(0, scrapes.length - WINDOW - 1);
+    const scrape = new Scrape(await metrics.text(), performance.now());
+    // What another process counted is nothing to count from.
+    const began = (of) => of?.sum("process_start_time_seconds");
+    if (scrapes.length > 0 && began(scrapes.at(-1)) !== began(scrape)) forget();
+    scrapes.push(scrape);
+    // Nor is what is too old, as after a time without answers.
+    while (scrapes.length > WINDOW + 1 || scrape.at - scrapes[0].at > LONGEST_MS) scrapes.shift();
     if (scrapes.length > 1) show(new Between(scrapes[0], scrapes.at(-1)), health.ok);
     delete document.body.dataset.stale;
   } catch {
