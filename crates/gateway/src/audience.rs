@@ -10,7 +10,7 @@ use std::{
 
 use hdrhistogram::Histogram;
 use meltica::{
-    Builder, Consumer, Delivery, Message, Select,
+    Builder, Consumer, Delivery, Message, Select, Stats,
     event::{InstrumentId, Topic, VenueId},
 };
 use twox_hash::XxHash64;
@@ -29,6 +29,8 @@ pub(crate) struct Audience {
 struct Seen {
     content: XxHash64,
     ledger: Ledger,
+    /// Of the ledger, what it had not had when it was over.
+    undelivered: u64,
     latency_ns: Histogram<u64>,
 }
 
@@ -122,15 +124,32 @@ impl Audience {
             .collect()
     }
 
+    /// Notes that a consumer had not had this when it was over: it is not lost.
+    pub(crate) fn undelivered(&self, consumer: &str, message: &Message) {
+        if !matches!(message, Message::Execution(_)) {
+            return;
+        }
+        self.each(|name, seen| {
+            if name == consumer {
+                seen.ledger.note(message.header().trace.0);
+                seen.undelivered += 1;
+            }
+        });
+    }
+
     /// Each consumer's ledger beside the publishers', added up; all of them want every critical
-    /// message.
-    pub(crate) fn critical(&self, mut published: Ledger) -> Critical {
-        let expected = published.len() * self.members.len() as u64;
-        let mut critical = Critical { published: published.len(), expected, ..Critical::default() };
-        for one in self.each(|_, seen| published.compare(&mut seen.ledger)) {
-            critical.delivered += one.delivered;
-            critical.lost += one.lost;
+    /// message. Of one that was unsubscribed on the way nobody knows what it missed: only what it had is expected.
+    pub(crate) fn critical(&self, mut published: Ledger, end: &Stats) -> Critical {
+        let mut critical = Critical { published: published.len(), ..Critical::default() };
+        let is_there = |name: &str| end.dispatcher.lanes.iter().any(|lane| &*lane.consumer == name);
+        for (one, undelivered, is_there) in self.each(|name, seen| {
+            (published.compare(&mut seen.ledger), seen.undelivered, is_there(name))
+        }) {
+            let lost = if is_there { one.lost } else { 0 };
+            critical.delivered += one.delivered - undelivered;
+            critical.lost += lost;
             critical.repeated += one.repeated;
+            critical.expected += one.delivered + lost;
         }
         critical
     }
@@ -173,7 +192,12 @@ fn member(seen: Arc<Mutex<Seen>>, clock: Clock, manner: Manner) -> impl FnMut(&D
 
 impl Seen {
     fn new() -> Self {
-        Self { content: XxHash64::with_seed(0), ledger: Ledger::default(), latency_ns: latencies() }
+        Self {
+            content: XxHash64::with_seed(0),
+            ledger: Ledger::default(),
+            undelivered: 0,
+            latency_ns: latencies(),
+        }
     }
 
     fn note(&mut self, delivery: &Delivery, now: u64) {

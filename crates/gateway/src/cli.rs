@@ -1,6 +1,6 @@
 use std::{ffi::OsString, path::PathBuf, str::FromStr, time::Duration};
 
-use clap::{ArgGroup, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{Arg, ArgGroup, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use meltica::event::Instrument;
 use meltica_nats::OriginName;
@@ -62,7 +62,7 @@ pub(crate) enum Command {
     /// quiet machine. With `--events` or `--for`: an endurance run, to the end or until the time is
     /// over, whichever is first; fails if a promise is broken.
     Soak(SoakArgs),
-    /// Say everything that is wrong in a file for `run --config`, line by line.
+    /// Say what is wrong in a file for `run --config`, line by line.
     CheckConfig(CheckConfigArgs),
     /// Print what a shell needs to complete commands and flags, as `meltica completions bash > meltica.bash`.
     Completions(CompletionsArgs),
@@ -70,7 +70,7 @@ pub(crate) enum Command {
 
 /// What the help ends with.
 const AFTER: &str = "Each flag of `run` may also stand in a file (--config) or a variable (MELTICA_RATE for --rate).\n\n\
-    Exit codes: 0 all is well; 1 something is not, and the last line says what; 2 the command line or a file is wrong; \
+    Exit codes: 0 all is well; 1 something is not, and the last line says what; 2 the command line or the file is not understood; \
     130 a second Ctrl-C.";
 
 #[derive(Args, Clone, Debug)]
@@ -99,16 +99,46 @@ impl Cli {
     }
 }
 
+/// Which command the command line names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// None, which is `run`.
+    Nothing,
+    Run,
+    Another,
+    /// Help, or the version: nothing is done.
+    Help,
+}
+
+/// Which command this command line names, whatever else may be wrong with it.
+pub(crate) fn asked(arguments: &[OsString]) -> Asked {
+    match Cli::command().ignore_errors(true).try_get_matches_from(arguments) {
+        Err(_) => Asked::Help,
+        Ok(matches) => match matches.subcommand_name() {
+            None => Asked::Nothing,
+            Some("run") => Asked::Run,
+            Some(_) => Asked::Another,
+        },
+    }
+}
+
 /// The command line, with the environment where it is silent; ends the process where it is wrong.
-pub(crate) fn parse(arguments: Vec<OsString>) -> Cli {
-    let command = with_environment(Cli::command()).mut_subcommand("run", with_environment);
+pub(crate) fn parse(arguments: Vec<OsString>, asked: Asked) -> Cli {
+    let command = Cli::command();
+    // Beside another command, what is said of a run is nobody's business; else both would be asked to make sense.
+    let command = match asked {
+        Asked::Nothing | Asked::Help => with_environment(command, |_| true),
+        Asked::Run => with_environment(command, Arg::is_global_set)
+            .mut_subcommand("run", |run| with_environment(run, |_| true)),
+        Asked::Another => with_environment(command, Arg::is_global_set),
+    };
     let matches = command.get_matches_from(arguments);
     Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
 }
 
-/// Each flag may be said by a variable as well.
-fn with_environment(command: clap::Command) -> clap::Command {
-    command.mut_args(|arg| match arg.get_long() {
+/// Each of these flags may be said by a variable as well.
+fn with_environment(command: clap::Command, which: fn(&Arg) -> bool) -> clap::Command {
+    command.mut_args(|arg| match arg.get_long().filter(|_| which(&arg)) {
         None | Some("help" | "version") => arg,
         Some(flag) => {
             let variable = config::variable(flag);
@@ -152,7 +182,7 @@ pub(crate) struct RunArgs {
     pub(crate) listen: Listen,
     /// Also take commands, as JSON over HTTP, from whoever may connect to this machine: at this address of it, or without
     /// one at 127.0.0.1:9465. GET /openapi.json there says how.
-    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, default_value = "none", default_missing_value = "127.0.0.1:9465")]
+    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, default_value = "none", default_missing_value = "127.0.0.1:9465", value_parser = Listen::here_alone)]
     pub(crate) control: Listen,
     /// Append critical messages that a consumer could not handle to this file, each a line of JSON, with its trace id.
     #[arg(long, value_name = "FILE")]
@@ -162,7 +192,7 @@ pub(crate) struct RunArgs {
     pub(crate) follow_one_in: u64,
     /// Send the paths of followed messages as traces to this OpenTelemetry collector, as http://127.0.0.1:4318. Wants a
     /// program that was built with the feature `otlp`, and --follow-one-in.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", requires = "follow_one_in")]
     pub(crate) otlp: Option<String>,
     /// Print the summary as one JSON object.
     #[arg(long)]

@@ -15,7 +15,7 @@ use clap::{ArgAction, Command, CommandFactory, error::ErrorKind};
 use serde::Serialize;
 use toml::de::{DeTable, DeValue};
 
-use crate::cli::Cli;
+use crate::cli::{Asked, Cli};
 
 /// Flags that a file does not have.
 const NOT_IN_A_FILE: &[&str] = &["help", "version", "config"];
@@ -51,10 +51,11 @@ pub(crate) struct Setting {
 }
 
 /// The command line with what its `--config` says, where neither the command line nor the environment says it.
-pub(crate) fn expanded(mut arguments: Vec<OsString>) -> Result<Vec<OsString>, String> {
-    let is_run = arguments.get(1).is_some_and(|first| {
-        first == "run" || first.to_str().is_some_and(|first| first.starts_with("--"))
-    });
+pub(crate) fn expanded(
+    mut arguments: Vec<OsString>,
+    asked: Asked,
+) -> Result<Vec<OsString>, String> {
+    let is_run = matches!(asked, Asked::Nothing | Asked::Run);
     let Some(path) = named(&arguments).filter(|_| is_run) else { return Ok(arguments) };
     let settings = read(&path).map_err(|mistakes| told(&path, &mistakes))?;
     let given: BTreeSet<String> =
@@ -124,7 +125,7 @@ fn settings(text: &str) -> Result<Vec<Setting>, Vec<Mistake>> {
                     .iter()
                     .filter_map(|flag| problem(&run, std::slice::from_ref(flag), ALONE));
                 mistakes.extend(wrong.map(|what| at(text, value.span(), what)));
-                found.push((key.span().start, Setting { key: name.to_owned(), flags }));
+                found.push((key.span(), Setting { key: name.to_owned(), flags }));
             }
             Err((of_key, what)) => {
                 mistakes.push(at(text, if of_key { key.span() } else { value.span() }, what));
@@ -132,14 +133,23 @@ fn settings(text: &str) -> Result<Vec<Setting>, Vec<Mistake>> {
         }
     }
     // In the order of the file, which the table does not keep.
-    found.sort_by_key(|(place, _)| *place);
-    let settings: Vec<_> = found.into_iter().map(|(_, setting)| setting).collect();
+    found.sort_by_key(|(span, _)| span.start);
     if mistakes.is_empty() {
-        let all: Vec<_> = settings.iter().flat_map(|setting| setting.flags.clone()).collect();
-        mistakes.extend(problem(&run, &all, &[]).map(|what| at(text, 0..0, what)));
+        let all: Vec<_> = found.iter().flat_map(|(_, setting)| setting.flags.clone()).collect();
+        // Of those that do not go together, the place is where the first stands that is named.
+        mistakes.extend(problem(&run, &all, &[]).map(|what| {
+            let of = |(span, setting): &(Range<usize>, Setting)| {
+                let place = what.find(&format!("'--{}", setting.key))?;
+                Some((place, span.clone()))
+            };
+            match found.iter().filter_map(of).min_by_key(|(place, _)| *place) {
+                Some((_, span)) => at(text, span, what.clone()),
+                None => Mistake { line: None, column: None, what },
+            }
+        }));
     }
     if mistakes.is_empty() {
-        return Ok(settings);
+        return Ok(found.into_iter().map(|(_, setting)| setting).collect());
     }
     mistakes.sort_by_key(|mistake| (mistake.line, mistake.column));
     Err(mistakes)
@@ -162,7 +172,10 @@ fn flags(run: &Command, key: &str, value: &DeValue<'_>) -> Result<Vec<OsString>,
     };
     let one = |value: &DeValue<'_>| match value {
         DeValue::String(text) => Ok(text.to_string()),
-        DeValue::Integer(number) => Ok(number.as_str().replace('_', "")),
+        DeValue::Integer(number) if number.radix() == 10 => Ok(number.as_str().replace('_', "")),
+        DeValue::Integer(number) => {
+            Err((false, format!("`{key}` is a decimal number; {number} is to another base")))
+        }
         other => {
             Err((false, format!("`{key}` is a text or a whole number, not {}", kind_of(other))))
         }

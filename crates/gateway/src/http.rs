@@ -13,6 +13,7 @@ use std::{
     io::{self, ErrorKind},
     marker::PhantomData,
     net::{SocketAddr, TcpListener},
+    pin::pin,
     str::FromStr,
     sync::Arc,
     thread::{self, JoinHandle},
@@ -31,7 +32,8 @@ use self::{control::ControlSite, pages::Pages, response::Answer};
 const CONNECTIONS: usize = 64;
 /// How long a request's head may take, and a connection be idle.
 const HEAD_LIMIT: Duration = Duration::from_secs(20);
-/// How long a connection may last, however slowly the other side reads.
+/// How long a connection may last, however slowly the other side reads; a request that is being answered then gets as long again
+/// as a head may take.
 const CONNECTION_LIMIT: Duration = Duration::from_secs(60);
 /// How large a request's head may be.
 const HEAD_SIZE: usize = 16 << 10;
@@ -44,6 +46,16 @@ pub(crate) enum Listen {
 }
 
 impl Listen {
+    /// A place that nobody else's machine can reach.
+    pub(crate) fn here_alone(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            Ok(Self::At(address)) if !address.ip().is_loopback() => Err(format!(
+                "{address} is no loopback address, and whoever reached it could command the pipeline; write 127.0.0.1:9465"
+            )),
+            listen => listen,
+        }
+    }
+
     fn address(self) -> Option<SocketAddr> {
         match self {
             Self::None => None,
@@ -94,11 +106,6 @@ pub(crate) enum ListenError {
     InUse { address: SocketAddr, what: &'static str, flag: &'static str },
     #[error("{what} cannot be served at {address}: {cause}; choose another address by {flag}")]
     Refused { address: SocketAddr, what: &'static str, flag: &'static str, cause: io::Error },
-    #[error(
-        "{0} is no address of this machine alone, and whoever reached it could command the pipeline; choose one as \
-         127.0.0.1:9465 by --control"
-    )]
-    Open(SocketAddr),
 }
 
 /// A place that is ours, and not served yet.
@@ -190,9 +197,13 @@ async fn accept<S: Site>(listener: tokio::net::TcpListener, site: Arc<S>) {
             let mut connection = http1::Builder::new();
             connection.timer(TokioTimer::new());
             connection.header_read_timeout(HEAD_LIMIT).max_buf_size(HEAD_SIZE);
-            let served = connection.serve_connection(TokioIo::new(stream), answer);
+            let mut served = pin!(connection.serve_connection(TokioIo::new(stream), answer));
             // Whatever the other side did wrong is its own affair, also that it does not read.
-            let _ = tokio::time::timeout(CONNECTION_LIMIT, served).await;
+            if tokio::time::timeout(CONNECTION_LIMIT, served.as_mut()).await.is_err() {
+                // What is asked just now is answered.
+                served.as_mut().graceful_shutdown();
+                let _ = tokio::time::timeout(HEAD_LIMIT, served).await;
+            }
         });
         served.push_back(connection.abort_handle());
     }

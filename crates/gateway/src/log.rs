@@ -6,6 +6,7 @@ use tracing_subscriber::{Layer, layer::SubscriberExt, util::SubscriberInitExt};
 use crate::{
     cli::{LogArgs, LogFormat},
     otlp::Otlp,
+    say,
 };
 
 /// Logs to stderr from now on.
@@ -23,7 +24,10 @@ pub(crate) fn start(args: &LogArgs, otlp: Option<&Otlp>) {
         .log_internal_errors(false);
     let lines = match log_format {
         LogFormat::Text => lines.boxed(),
-        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+        LogFormat::Json => {
+            say::log_from_now_on();
+            lines.json().flatten_event(true).boxed()
+        }
     };
     // What is exported is not a question of what the log has.
     let paths = otlp.map(Otlp::paths);

@@ -42,13 +42,15 @@ use crate::{
     cli::{Cli, Command, RunArgs, SoakArgs, SoakPlan},
     interrupt::Interrupt,
     otlp::{Otlp, OtlpError},
-    say::say,
+    say::{say, say_error},
     summary::Summary,
 };
 
 fn main() -> ExitCode {
-    let cli = match config::expanded(std::env::args_os().collect()) {
-        Ok(arguments) => cli::parse(arguments),
+    let arguments: Vec<_> = std::env::args_os().collect();
+    let asked = cli::asked(&arguments);
+    let cli = match config::expanded(arguments, asked) {
+        Ok(arguments) => cli::parse(arguments, asked),
         Err(mistakes) => {
             say(mistakes);
             return ExitCode::from(2);
@@ -57,7 +59,7 @@ fn main() -> ExitCode {
     let otlp = match cli.runs().map(otlp).transpose() {
         Ok(otlp) => otlp.flatten(),
         Err(error) => {
-            say(format_args!("error: {error}"));
+            say_error(error);
             return ExitCode::FAILURE;
         }
     };
@@ -87,7 +89,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            say(format_args!("error: {error}"));
+            say_error(error);
             ExitCode::FAILURE
         }
     }
@@ -120,7 +122,7 @@ fn check_config(path: &Path, json: bool) -> ExitCode {
     };
     match told {
         Err(error) => {
-            say(format_args!("error: {error}"));
+            say_error(error);
             ExitCode::FAILURE
         }
         Ok(()) if mistakes.is_empty() => ExitCode::SUCCESS,

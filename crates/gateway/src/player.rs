@@ -99,7 +99,7 @@ impl Player {
         drop(session);
         let end = self.pipeline.shutdown(Duration::from_secs(60));
         Summary {
-            critical: self.audience.critical(self.published),
+            critical: self.audience.critical(self.published, &end.stats),
             threads_leaked: self.baseline.leaked(),
             heap_allocations_after_warmup: allocations,
             book,

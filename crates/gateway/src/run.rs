@@ -3,7 +3,7 @@
 
 use std::{
     collections::{HashSet, VecDeque},
-    io::{self, IsTerminal},
+    io,
     sync::{Arc, atomic::Ordering::Relaxed},
     thread::{self, JoinHandle},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -36,7 +36,7 @@ use crate::{
     metering, player, process,
     reach::{Reach, ReachError},
     remote::{self, Publishing, RemoteError},
-    say::{say, say_in_place},
+    say::{ProgressLine, say},
     summary::{BookCheck, OneVenue, Summary},
     threads,
     venues::{self, Venue},
@@ -202,12 +202,13 @@ pub(crate) fn run(args: &RunArgs) -> Result<Summary, RunError> {
         }
     }
     let elapsed = start.elapsed();
-    let end = running.shutdown(DRAIN).ok_or(RunError::CoreGone)?;
+    let mut end = running.shutdown(DRAIN).ok_or(RunError::CoreGone)?;
     let nats = publishing.and_then(|publishing| publishing.finish(DRAIN));
     drop(servers);
     for name in &end.stuck {
         say(format_args!("{name} would not end and was left behind"));
     }
+    let undelivered = failures.undelivered(&mut end, |name, left| audience.undelivered(name, left));
     let sum = |of: fn(&Counts) -> u64| counts.iter().map(|counts| of(counts)).sum::<u64>();
     let faults = local.as_ref().filter(|_| args.faults.is_some()).map(LocalVenues::faults);
     let is_local = local.is_some();
@@ -215,7 +216,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<Summary, RunError> {
     Ok(Summary {
         frames: Some(sum(|counts| counts.frames.load(Relaxed))),
         frames_malformed: Some(sum(Counts::all_errors)),
-        critical: audience.critical(published),
+        critical: audience.critical(published, &end.stats),
+        undelivered,
         dead_letters: failures.dead_letters(),
         threads_leaked: baseline.leaked(),
         heap_allocations_after_warmup: allocations,
@@ -396,7 +398,7 @@ pub(crate) fn watch(
     let warm = start + args.duration.map_or(Duration::from_secs(5), |duration| duration / 5);
     let mut baseline = None;
     let mut next = start + Duration::from_secs(1);
-    let in_place = io::stderr().is_terminal();
+    let shown = ProgressLine::start();
     loop {
         let now = Instant::now();
         if interrupt.is_set() || end.is_some_and(|end| now >= end) {
@@ -404,7 +406,7 @@ pub(crate) fn watch(
         }
         if now >= next {
             next += Duration::from_secs(1);
-            progress(running, start, in_place);
+            progress(running, start, &shown);
         }
         if baseline.is_none() && now >= warm {
             baseline = Some(allocations::count());
@@ -413,19 +415,15 @@ pub(crate) fn watch(
         let wake = if baseline.is_none() { wake.min(warm) } else { wake };
         thread::park_timeout(wake.saturating_duration_since(Instant::now()));
     }
-    let after = baseline.map(|before| allocations::count() - before);
-    if in_place {
-        say("");
-    }
-    after
+    baseline.map(|before| allocations::count() - before)
 }
 
-fn progress(running: &Running, start: Instant, in_place: bool) {
+fn progress(running: &Running, start: Instant, shown: &ProgressLine) {
     let stats = running.stats().dispatcher;
     let sum = |field: fn(&meltica::dispatcher::LaneStats) -> u64| -> u64 {
         stats.lanes.iter().map(field).sum()
     };
-    let line = format_args!(
+    shown.show(format_args!(
         "{:>4} s  {:>9} events  {:>10} deliveries  {:>8} conflated  {:>8} dropped  {:>5} failures",
         start.elapsed().as_secs(),
         stats.published,
@@ -433,10 +431,5 @@ fn progress(running: &Running, start: Instant, in_place: bool) {
         sum(|lane| lane.folded),
         sum(|lane| lane.dropped),
         sum(|lane| lane.failed),
-    );
-    if in_place {
-        say_in_place(format_args!("\r{line}"));
-    } else {
-        say(line);
-    }
+    ));
 }

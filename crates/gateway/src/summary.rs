@@ -44,8 +44,10 @@ pub(crate) struct Summary {
     /// Panics of consumers.
     pub(crate) consumer_panics: u64,
     pub(crate) critical: Critical,
-    /// Critical messages that reached a consumer which then failed on them.
+    /// Critical messages that reached a consumer which then failed on them, or left.
     pub(crate) dead_letters: u64,
+    /// Critical messages that a consumer had not had when it was over.
+    pub(crate) undelivered: u64,
     pub(crate) pool: PoolUse,
     /// The same, pool by pool.
     pub(crate) pools: Vec<OnePool>,
@@ -76,7 +78,7 @@ pub(crate) struct Summary {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Critical {
     pub(crate) published: u64,
-    /// Published, for each consumer interested.
+    /// Published, for each consumer interested: delivered, lost, or undelivered at the end.
     pub(crate) expected: u64,
     pub(crate) delivered: u64,
     pub(crate) lost: u64,
@@ -279,6 +281,7 @@ impl Summary {
             (unequal, "books not the venue's own"),
             (self.critical.lost, "critical messages lost"),
             (self.critical.repeated, "critical messages repeated"),
+            (self.undelivered, "critical messages undelivered, which the log names"),
             (self.leases_outstanding, "leases outstanding"),
             (self.threads_leaked.unwrap_or(0), "threads leaked"),
             (

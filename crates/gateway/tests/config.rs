@@ -39,8 +39,11 @@ fn a_file_is_checked_and_used_and_the_environment_and_the_command_line_go_before
     assert!(fast > 3 * slow, "{slow} and {fast} events");
     let slow = events(&meltica(&["--config", path, "--rate", "200"], &[("MELTICA_RATE", "20000")]));
     assert!(fast > 3 * slow, "{slow} and {fast} events");
-    let named = meltica(&["run", "--for", "500ms"], &[("MELTICA_CONFIG", path)]);
-    assert!(events(&named) > 0);
+    for args in [&["run", "--for", "500ms"][..], &[]] {
+        assert!(events(&meltica(args, &[("MELTICA_CONFIG", path)])) > 0);
+    }
+    let version = meltica(&["--version"], &[("MELTICA_CONFIG", "/no/such/file")]);
+    assert!(version.status.success(), "{}", said(&version));
 }
 
 #[test]
@@ -58,6 +61,12 @@ fn everything_that_is_wrong_in_a_file_is_said_with_its_line() {
     }
     let missing = meltica(&["check-config", "/no/such/file"], &[]);
     assert!(said(&missing).contains("/no/such/file: "));
+    // A variable is half of what a flag needs, and nothing to another command.
+    let venue = [("MELTICA_VENUE", "kraken"), ("MELTICA_RATE", "many")];
+    assert!(meltica(&["completions", "bash"], &venue).status.success());
+    let flags = ["run", "--symbol", "BTC-USD", "--url", "x", "--listen", "none"];
+    let reached = said(&meltica(&flags, &venue[..1]));
+    assert!(reached.contains("begins with none of wss://"), "{reached}");
     let variable = meltica(&["run", "--listen", "none"], &[("MELTICA_RATE", "many")]);
     assert!(said(&variable).contains("invalid value 'many' for '--rate"), "{}", said(&variable));
 }

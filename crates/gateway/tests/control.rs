@@ -84,6 +84,9 @@ fn everything_that_the_document_describes_is_so() {
     assert_eq!(command(json!({"remove-merge": {"rule": "depth"}})).0, 200);
     assert_eq!(pipeline()["merge_rules"].as_array().map(Vec::len), Some(1));
 
+    assert_eq!(command(json!({"unsubscribe": {"consumer": "books"}})).0, 200);
+    assert_eq!(of("books"), Value::Null);
+
     let (status, refused) = command(json!({"pause": {"consumer": "nobody"}}));
     assert_eq!((status, &refused["outcome"]), (409, &json!("rejected")));
     assert!(
@@ -122,5 +125,7 @@ fn everything_that_the_document_describes_is_so() {
     );
     assert_eq!(pipeline()["version"], version, "none of these was a flip");
     // Both control events of each command were handed on, and nothing critical was lost by any of it.
-    assert_eq!(run.end()["critical"]["lost"], 0);
+    let summary = run.end();
+    assert_eq!(summary["critical"]["lost"], 0);
+    assert_eq!(summary["critical"]["delivered"], summary["critical"]["expected"]);
 }

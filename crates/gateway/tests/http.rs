@@ -62,8 +62,13 @@ fn lm_08_a_run_serves_what_it_counts_and_whether_it_is_well() {
     assert!(
         open.body.contains("# TYPE recycler_events counter\n") && open.body.ends_with("# EOF\n")
     );
-    let plain = accepting("text/plain, application/openmetrics-text;q=0");
-    assert!(plain.head.contains("content-type: text/plain; version=0.0.4"), "{plain:?}");
+    for kinds in [
+        "text/plain, application/openmetrics-text;Q=0",
+        "text/plain;version=0.0.4;q=0.6,application/openmetrics-text;version=1.0.0;q=0.5,*/*;q=0.1",
+    ] {
+        let plain = accepting(kinds);
+        assert!(plain.head.contains("content-type: text/plain; version=0.0.4"), "{plain:?}");
+    }
     assert_eq!(run.get("/healthz").body, "ok\n");
     let page = run.get("/");
     assert!(
@@ -115,7 +120,7 @@ fn a_port_in_use_is_told_before_anything_starts() {
     assert!(message.starts_with("error: metrics cannot be served at 203.0.113.7:9"), "{message}");
     assert!(error(&["run", "--listen", "nowhere"]).contains("write an address and a port"));
     let message = error(&["run", "--for", "1s", "--listen", "none", "--control", "0.0.0.0:9465"]);
-    assert!(message.contains("0.0.0.0:9465 is no address of this machine alone"), "{message}");
+    assert!(message.contains("0.0.0.0:9465 is no loopback address"), "{message}");
     let message = error(&["run", "--for", "1s", "--listen", "none", "--control", &address]);
     assert!(message.contains("the control plane cannot be served there"), "{message}");
 }

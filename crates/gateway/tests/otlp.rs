@@ -128,7 +128,7 @@ fn a_collector_that_is_away_is_told_of_once_and_disturbs_nothing() {
     run.wait("progress", |run| run.said().contains("   3 s  ").then_some(()));
     assert_eq!(run.end()["critical"]["lost"], 0);
     assert_eq!(run.said().matches(told).count(), 1, "{}", run.said());
-    assert!(error(&["--otlp", "http://127.0.0.1:1"]).contains("say which by --follow-one-in"));
+    assert!(error(&["--otlp", "http://127.0.0.1:1"]).contains("--follow-one-in <MESSAGES>"));
     assert!(
         error(&["--otlp", "nowhere", "--follow-one-in", "9"]).contains("cannot be connected to")
     );

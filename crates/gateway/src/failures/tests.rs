@@ -11,7 +11,8 @@ use super::*;
 fn a_dead_letter_is_in_the_file_whole_and_in_the_metrics_by_the_same_trace() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("letters.jsonl");
-    fs::write(&path, "an earlier run's\n").unwrap();
+    // Whose last line has no end.
+    fs::write(&path, "an earlier run's").unwrap();
     let mut catalog = Catalog::new();
     let venue = catalog.venue("local").unwrap();
     let names = Names::new(catalog);

@@ -89,15 +89,17 @@ pub(crate) fn subscribe(args: &RunArgs, url: &str) -> Result<Summary, RunError> 
     interrupt.set();
     inbound.stop();
     let elapsed = start.elapsed();
-    let end = running.shutdown(DRAIN).ok_or(RunError::CoreGone)?;
+    let mut end = running.shutdown(DRAIN).ok_or(RunError::CoreGone)?;
     let stats = inbound.shutdown(LAST_WORDS);
     drop(servers);
     for name in &end.stuck {
         say(format_args!("{name} would not end and was left behind"));
     }
+    let undelivered = failures.undelivered(&mut end, |name, left| audience.undelivered(name, left));
     let published = came.critical.lock().unwrap_or_else(PoisonError::into_inner).clone();
     Ok(Summary {
-        critical: audience.critical(published),
+        critical: audience.critical(published, &end.stats),
+        undelivered,
         dead_letters: failures.dead_letters(),
         threads_leaked: baseline.leaked(),
         heap_allocations_after_warmup: allocations,

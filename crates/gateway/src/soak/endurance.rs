@@ -1,7 +1,6 @@
 //! An endurance run: how much, and how long, without breaking a promise.
 
 use std::{
-    io::{self, IsTerminal},
     thread,
     time::{Duration, Instant},
 };
@@ -13,7 +12,7 @@ use meltica::{
 
 use crate::{
     interrupt::Interrupt,
-    say::{say, say_in_place},
+    say::{ProgressLine, say},
     soak::{
         SoakError,
         checker::{Checker, Seen, SharedChecker},
@@ -287,7 +286,6 @@ impl Run {
             self.push(number + 1, now)?;
         }
         self.samples.take(self.length.over(self.traffic.number(), self.start.elapsed()));
-        self.progress.end();
         Ok(())
     }
 
@@ -348,15 +346,15 @@ struct Progress {
     start: Instant,
     next: Instant,
     every: Duration,
-    in_place: bool,
+    line: ProgressLine,
 }
 
 impl Progress {
     fn new(start: Instant) -> Self {
-        let in_place = io::stderr().is_terminal();
+        let line = ProgressLine::start();
         // A log is read later, and by the screen.
-        let every = Duration::from_secs(if in_place { 1 } else { 10 });
-        Self { start, next: start + Duration::from_secs(1), every, in_place }
+        let every = Duration::from_secs(if line.is_in_place() { 1 } else { 10 });
+        Self { start, next: start + Duration::from_secs(1), every, line }
     }
 
     fn tell(&mut self, number: u64, over: f64, now: Instant) {
@@ -367,25 +365,14 @@ impl Progress {
         let elapsed = (now - self.start).as_secs_f64();
         let rate = number as f64 / elapsed;
         let left = Duration::from_secs((elapsed / over - elapsed) as u64);
-        let line = format_args!(
+        self.line.show(format_args!(
             "{:>5.1} %  {:>13} events  {:>9} a second  {:>5.0} s  {} left   ",
             over * 100.0,
             grouped(number),
             grouped(rate as u64),
             elapsed,
             humantime::format_duration(left),
-        );
-        if self.in_place {
-            say_in_place(format_args!("\r{line}"));
-        } else {
-            say(line);
-        }
-    }
-
-    fn end(&self) {
-        if self.in_place {
-            say("");
-        }
+        ));
     }
 }
 

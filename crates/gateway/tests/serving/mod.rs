@@ -118,6 +118,17 @@ impl Serving {
 
     /// Ends it by a signal. Its summary.
     pub(crate) fn end_by(&mut self, signal: &str) -> Value {
+        let (code, summary) = self.ended(signal);
+        assert_eq!(code, Some(0), "{}", self.said());
+        summary
+    }
+
+    /// Ends it as Ctrl-C does, not all being well. Its exit code and its summary.
+    pub(crate) fn end_badly(&mut self) -> (Option<i32>, Value) {
+        self.ended("-INT")
+    }
+
+    fn ended(&mut self, signal: &str) -> (Option<i32>, Value) {
         let id = self.child.id().to_string();
         let sent = Command::new("kill").args([signal, &id]).status().expect("there is a kill");
         assert!(sent.success());
@@ -126,8 +137,7 @@ impl Serving {
         pipe.read_to_end(&mut stdout).expect("it is read");
         let status = self.child.wait().expect("it ends");
         self.listener.take().expect("it ends once").join().expect("it hears");
-        assert!(status.success(), "{}", self.said());
-        serde_json::from_slice(&stdout).expect("one JSON object")
+        (status.code(), serde_json::from_slice(&stdout).expect("one JSON object"))
     }
 
     /// Ends it as nobody should.
