@@ -82,7 +82,7 @@ fn run(block: &Block, workspace: &Workspace) -> Result<(), String> {
     command
         .env("CARGO_PROFILE_RELEASE_LTO", "off")
         .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
-    command.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1");
+    command.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1").env("CARGO_PROFILE_RELEASE_DEBUG", "false");
     // What Cargo tells those it runs is not what a user's shell has.
     for (name, _) in std::env::vars_os() {
         let is_ours =
