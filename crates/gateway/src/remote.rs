@@ -31,12 +31,14 @@ fn connect(url: &str, args: &RemoteArgs) -> Connect {
     }
 }
 
-/// The name that this machine goes by, as a sender or a receiver.
-fn own_name() -> OriginName {
-    let host = fs::read_to_string("/etc/hostname").unwrap_or_default().to_lowercase();
-    let legal = |c: &char| c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '-';
-    let host: String = host.trim().chars().filter(legal).take(16).collect();
-    host.parse().unwrap_or_else(|_| "meltica".parse().expect("this is a name"))
+/// The name that this machine goes by, as a sender or a receiver: whole, since two that are cut may be one.
+fn own_name(flag: &'static str) -> Result<OriginName, RemoteError> {
+    named_after(&fs::read_to_string("/etc/hostname").unwrap_or_default(), flag)
+}
+
+fn named_after(host: &str, flag: &'static str) -> Result<OriginName, RemoteError> {
+    let host = host.trim().to_lowercase();
+    host.parse().map_err(|_| RemoteError::NoName { host, flag })
 }
 
 /// A file that outlives a run: the one that was named, or one of this name where such files belong.
@@ -66,6 +68,14 @@ pub(crate) enum RemoteError {
     Outbound(#[from] OutboundError),
     #[error("{0}")]
     Inbound(#[from] InboundError),
+    #[error(
+        "this machine's name, `{host}`, is none by which others could know it: 1 to 16 lower-case letters, digits and dashes; \
+         choose one by {flag}"
+    )]
+    NoName { host: String, flag: &'static str },
     #[error("{}: {cause}", folder.display())]
     Folder { folder: PathBuf, cause: std::io::Error },
 }
+
+#[cfg(test)]
+mod tests;

@@ -266,7 +266,9 @@ fn open(
 ) -> Result<(tokio::runtime::Runtime, [Client; 2]), InboundError> {
     crate::runtime::begin(async {
         let market = config.connect.open(&config.durable, QUEUE, &links[0]).await?;
-        let critical = config.connect.open(&config.durable, QUEUE, &links[1]).await?;
+        // An acknowledgement for each that is in progress, also while the server is away: none is waited for.
+        let queue = QUEUE + config.in_progress;
+        let critical = config.connect.open(&config.durable, queue, &links[1]).await?;
         Ok([market, critical])
     })
 }

@@ -18,8 +18,9 @@ use meltica_event::{
     Timestamp, TopOfBook, TraceId, Trade,
 };
 use meltica_nats::{
-    CRITICAL_STREAM, Commands, Connect, Inbound, InboundConfig, Names, Outbound, OutboundConfig,
-    OutboundError, Received, RemoteCommand, RemoteError, Sent, Settled, View, testing::Proxy,
+    CRITICAL_STREAM, Commands, Connect, Encoder, Envelope, Inbound, InboundConfig, Names, Outbound,
+    OutboundConfig, OutboundError, Received, RemoteCommand, RemoteError, Sent, Settled, View,
+    testing::Proxy,
 };
 
 fn level(price: i64, quantity: u64) -> Level {
@@ -218,6 +219,7 @@ fn what_the_pipeline_is_not_done_with_comes_again_and_what_it_is_does_not() {
     sender.report("4");
     let receiver = Receiver::with(config(), None, true, || ());
     receiver.got.wait("the fourth", |rows| ids(rows) == ["4"]);
+    receiver.wait_until("its acknowledgement", |stats| stats.acknowledged == 1);
     drop(receiver);
     // The application says what it has: nothing of that is handed on, and all of it is acknowledged.
     sender.report("5");
@@ -417,6 +419,15 @@ fn a_stream_has_one_sender_until_that_is_silent() {
     receiver.got.wait("the other's", |rows| rows.iter().any(is(1_000_001)));
 }
 
+/// A message as somebody of this name would send it.
+fn frame(names: &Names, origin: &str, view: View<'_>) -> Vec<u8> {
+    let origin = origin.parse().expect("it can be");
+    let envelope = Envelope { origin, incarnation: 1, chain: 1, number: 1 };
+    let mut frame = vec![];
+    Encoder::new(names.clone()).encode(view, &envelope, &mut frame).expect("it can be");
+    frame
+}
+
 #[test]
 fn what_is_not_understood_is_counted_and_a_critical_one_stays_in_the_stream() {
     let (server, folder) = (server(), tempfile::tempdir().unwrap());
@@ -434,10 +445,36 @@ fn what_is_not_understood_is_counted_and_a_critical_one_stays_in_the_stream() {
         sent.unwrap().await.unwrap();
         client.flush().await.unwrap();
         receiver.wait_until("both", |stats| stats.malformed == 1 && stats.critical_malformed > 0);
+        let before = receiver.inbound.stats().critical_malformed;
         sender.report("2");
         receiver.got.wait("what comes after it", |rows| ids(rows).len() == 2);
+        // What another may not send: market data as critical, a report as market data, and one in another's name.
+        let frame = |id: &str, origin: &str| {
+            let mut report = ExecReport::blank();
+            report.header = Header { kind: EventKind::ExecReport, ..sender.header(0) };
+            report.report_id = Text::truncated(id);
+            frame(&sender.names, origin, View::Execution(&report))
+        };
+        let quote = Event::new(sender.header(1), Payload::TopOfBook(TopOfBook::default()));
+        for (subject, frame) in [
+            ("executions", self::frame(&sender.names, "desk-9", View::Event(&quote))),
+            ("executions", frame("forged", "desk-1")),
+            ("control", frame("misled", "desk-9")),
+        ] {
+            let subject = format!("meltica.critical.desk-9.{subject}");
+            context.publish(subject, frame.into()).await.unwrap().await.unwrap();
+        }
+        let forged = frame("forged", "desk-9").into();
+        client.publish("meltica.md.local.BTC-USDT.book", forged).await.unwrap();
+        client.flush().await.unwrap();
+        receiver.wait_until("all of them", |stats| {
+            stats.malformed == 2 && stats.critical_malformed >= before + 3
+        });
+        sender.report("3");
+        receiver.got.wait("what comes after them", |rows| ids(rows).len() == 3);
+        assert_eq!(receiver.got.reports(), ["1", "2", "3"]);
         let mut stream = context.get_stream(CRITICAL_STREAM).await.unwrap();
-        assert_eq!(stream.info().await.unwrap().state.messages, 3);
+        assert_eq!(stream.info().await.unwrap().state.messages, 7);
         let consumer = stream.consumer_info("receiver").await.unwrap();
         assert_eq!(consumer.num_ack_pending, 1, "it is not acknowledged");
     });

@@ -29,7 +29,7 @@ impl Publishing {
     /// As the user said; `None` if nothing is to be sent.
     pub(crate) fn new(args: &RemoteArgs, catalog: &Catalog) -> Result<Option<Self>, RemoteError> {
         let Some(url) = &args.publish else { return Ok(None) };
-        let origin = args.origin.unwrap_or_else(own_name);
+        let origin = args.origin.map_or_else(|| own_name("--origin"), Ok)?;
         let outbox = kept(args.outbox.as_ref(), format!("{origin}.outbox"))?;
         let config = OutboundConfig::new(connect(url, args), origin, outbox);
         let (url, names) = (url.clone(), Names::new(catalog.clone()));

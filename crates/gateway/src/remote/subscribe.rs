@@ -40,7 +40,10 @@ pub(crate) fn subscribe(args: &RunArgs, url: &str) -> Result<Summary, RunError> 
     let clock = Clock::start();
 
     let remote = &args.remote;
-    let durable = remote.durable.clone().unwrap_or_else(|| own_name().to_string());
+    let durable = match &remote.durable {
+        Some(durable) => durable.clone(),
+        None => own_name("--durable")?.to_string(),
+    };
     let mut config = InboundConfig::new(connect(url, remote), &durable);
     config.positions = Some(kept(remote.positions.as_ref(), format!("{durable}.positions"))?);
     config.follow = remote.origin;

@@ -3,6 +3,7 @@
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
+    pin::pin,
     sync::{
         Arc, Condvar, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -88,6 +89,11 @@ impl Handover {
 
     /// The one that was taken last has not come to the pipeline, and none will.
     pub(crate) fn refuse(&self) {
+        if !self.stopped.load(Relaxed) {
+            tracing::error!(
+                "the pipeline takes no critical messages any more; they stay at the server"
+            );
+        }
         self.refused.fetch_add(1, Relaxed);
         self.stop();
     }
@@ -173,15 +179,14 @@ impl Critical {
         mut finish: watch::Receiver<bool>,
     ) {
         let mut pause = Duration::from_millis(20);
+        let config = Arc::clone(&self.config);
         while !*stop.borrow() {
             let mut changes = link.watch();
-            let messages = tokio::select! {
-                _ = stop.wait_for(|stop| *stop) => break,
-                messages = async {
-                    let _ = changes.wait_for(|change| change.connected).await;
-                    open(&context, &self.config).await
-                } => messages,
+            let opening = async {
+                let _ = changes.wait_for(|change| change.connected).await;
+                open(&context, &config).await
             };
+            let Some(messages) = self.settling(opening, &mut stop).await else { break };
             match messages {
                 Ok((messages, floor)) => {
                     pause = Duration::from_millis(20);
@@ -196,17 +201,33 @@ impl Critical {
                 Err(error) => tracing::warn!(%error, "critical messages cannot be had yet"),
             }
             self.counts.restarts.fetch_add(1, Relaxed);
-            tokio::select! {
-                _ = stop.wait_for(|stop| *stop) => break,
-                receipts = self.settled.next() => self.settle_all(receipts).await,
-                () = tokio::time::sleep(pause) => pause = (2 * pause).min(Duration::from_secs(2)),
+            if self.settling(tokio::time::sleep(pause), &mut stop).await.is_none() {
+                break;
             }
+            pause = (2 * pause).min(Duration::from_secs(2));
         }
         loop {
             tokio::select! {
                 biased;
                 receipts = self.settled.next() => self.settle_all(receipts).await,
                 _ = finish.wait_for(|finish| *finish) => return,
+            }
+        }
+    }
+
+    /// Waits for something, and notes meanwhile what the pipeline is done with; `None` if it is told to stop.
+    async fn settling<T>(
+        &mut self,
+        work: impl Future<Output = T>,
+        stop: &mut watch::Receiver<bool>,
+    ) -> Option<T> {
+        let mut work = pin!(work);
+        let settled = self.settled.clone();
+        loop {
+            tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => return None,
+                receipts = settled.next() => self.settle_all(receipts).await,
+                done = &mut work => return Some(done),
             }
         }
     }
@@ -327,6 +348,21 @@ impl Critical {
                 return;
             }
         };
+        // Whoever may send under another name can hide that one's messages behind it, and only the subject's is checked by
+        // the server.
+        let kind = received.view().kind();
+        let subject = subject::critical(envelope.origin, kind.topic());
+        if !kind.is_critical() || message.subject.as_str() != subject {
+            self.counts.malformed.fetch_add(1, Relaxed);
+            tracing::error!(
+                subject = %message.subject,
+                origin = %envelope.origin,
+                %kind,
+                "no critical message of whoever may send there: it is passed over, and comes no more"
+            );
+            let _ = acker.ack_with(AckKind::Term).await;
+            return;
+        }
         let mut id = String::new();
         identity::event(received.view(), &self.names, &mut id);
         let version = received.header().routing_version;

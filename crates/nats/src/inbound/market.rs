@@ -104,7 +104,16 @@ impl Market {
         let mut state = self.lock();
         let state = &mut *state;
         let read = Frame::parse(frame)
-            .and_then(|frame| Ok((*frame.envelope(), state.decoder.fill(&frame)?)));
+            .and_then(|frame| Ok((*frame.envelope(), state.decoder.fill(&frame)?)))
+            .and_then(|(envelope, received)| match received.view().kind() {
+                // It has a stream, and does not come twice there; here anybody could make one up.
+                kind if kind.is_critical() => Err(FrameError::Value {
+                    field: "a kind of market data",
+                    at: 3,
+                    value: kind as u64,
+                }),
+                _ => Ok((envelope, received)),
+            });
         let (envelope, received) = match read {
             Ok(read) => read,
             Err(FrameError::PoolEmpty { .. }) => {
@@ -135,9 +144,13 @@ impl Market {
         let counts = &self.counts;
         let key = StreamKey::of(received.view());
         let (index, stream) = state.slots.entry(key, || Incoming::new(envelope, now));
+        let before = (stream.owner, stream.incarnation);
         if !stream.is_from(envelope, now, self.owner_silence) {
             counts.foreign.fetch_add(1, Relaxed);
             return None;
+        }
+        if before.0 == stream.owner && before.1 > stream.incarnation {
+            versions.lock().unwrap_or_else(PoisonError::into_inner).go_back(envelope);
         }
         let is_delta = received.view().kind() == EventKind::BookDelta;
         match envelope.number.checked_sub(stream.number) {
@@ -250,10 +263,12 @@ impl Incoming {
     fn is_from(&mut self, envelope: &Envelope, now: Instant, silence: Duration) -> bool {
         let is_owner = self.owner == envelope.origin;
         let is_silent = now.saturating_duration_since(self.heard) >= silence;
-        if !is_owner && !is_silent || is_owner && envelope.incarnation < self.incarnation {
+        // An earlier start is over; one that seems so for longer has a clock that went back.
+        let is_earlier = envelope.incarnation < self.incarnation;
+        if (!is_owner || is_earlier) && !is_silent {
             return false;
         }
-        if !is_owner || envelope.incarnation > self.incarnation {
+        if !is_owner || envelope.incarnation != self.incarnation {
             let waiting = std::mem::take(&mut self.waiting);
             *self = Self { waiting, ..Self::new(envelope, now) };
         }

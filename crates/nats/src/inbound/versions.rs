@@ -10,6 +10,8 @@ const HIGHEST: u64 = 1 << 48;
 pub(crate) struct Versions {
     followed: Option<OriginName>,
     incarnation: u64,
+    /// Up to this one, others than the present are over.
+    over: u64,
     offset: u64,
     highest: u64,
 }
@@ -33,17 +35,29 @@ impl Versions {
         }
         if !(1..=HIGHEST).contains(&version)
             || from.origin != followed
-            || from.incarnation < self.incarnation
+            || from.incarnation != self.incarnation && from.incarnation <= self.over
         {
             return 0;
         }
-        if from.incarnation > self.incarnation {
-            self.incarnation = from.incarnation;
-            self.offset = self.highest;
+        if from.incarnation != self.incarnation {
+            self.begin(from.incarnation);
         }
         let here = self.offset.saturating_add(version);
         self.highest = self.highest.max(here);
         here
+    }
+
+    /// This sender's clock has gone back, so that its present start seems to be before its last.
+    pub(crate) fn go_back(&mut self, from: &Envelope) {
+        if self.followed == Some(from.origin) && self.incarnation != from.incarnation {
+            self.begin(from.incarnation);
+        }
+    }
+
+    fn begin(&mut self, incarnation: u64) {
+        self.over = self.over.max(self.incarnation).max(incarnation);
+        self.incarnation = incarnation;
+        self.offset = self.highest;
     }
 }
 
