@@ -8,7 +8,8 @@ use crate::json::Order;
 /// The report that an update of the channel `orders` stands for.
 ///
 /// OKX tells how an order stands, and beside it the fill that made it so, if one did. A fill is known
-/// by its `tradeId`; anything else by the state and the time, which together come once.
+/// by its `tradeId`; anything else by the order, its state and the time, which together come once. What became of an amendment
+/// has no identity: OKX does not number them, and a refused one need not have a time of its own.
 pub(crate) fn report(read: &Order<'_>, header: Header) -> Result<ExecReport, DecodeCause> {
     let status = match read.state {
         "live" => OrderStatus::New,
@@ -36,13 +37,17 @@ pub(crate) fn report(read: &Order<'_>, header: Header) -> Result<ExecReport, Dec
         Text::new(id).map_err(|error| unknown_value(&format!("{what} ({error})"), id))
     };
     let mut report_id = Text::<36>::EMPTY;
+    // An order's number has 20 digits at most, and a time 12 to the base of 16: both and a letter fit.
+    let letter = read.state.get(..1).unwrap_or_default();
     let written = match (filled, read.client_id) {
         // Trades are numbered by instrument; the order's own number tells two of them apart.
         (true, "") => write!(report_id, "{} {}", read.id, read.trade_id),
         (true, _) => write!(report_id, "{}", read.trade_id),
-        (false, _) => write!(report_id, "{} {}", read.state, read.millis),
+        (false, _) if !read.amend_result.is_empty() => Ok(()),
+        (false, _) => write!(report_id, "{} {letter}{:x}", read.id, read.millis),
     };
-    written.map_err(|_| unknown_value("tradeId", read.trade_id))?;
+    let (what, id_of_it) = if filled { ("tradeId", read.trade_id) } else { ("ordId", read.id) };
+    written.map_err(|_| unknown_value(what, id_of_it))?;
     let reason = if read.message.is_empty() { &read.cancel_reason } else { &read.message };
     Ok(ExecReport {
         header: Header {

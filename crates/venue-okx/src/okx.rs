@@ -226,7 +226,8 @@ impl Okx {
         let top = TopOfBook { bid: best(&book.bids), ask: best(&book.asks) };
         let header = Header {
             sequence,
-            numbering: Numbering::Monotone,
+            // They come in order, and the numbers begin again now and then: nobody is to wait until they are as high as before.
+            numbering: Numbering::Unsequenced,
             exchange_time: time,
             ..self.header(index, ingest)
         };

@@ -64,7 +64,9 @@ fn lm_07_numbers_that_begin_again_are_handed_on_as_such() {
             r#"{{"arg":{{"channel":"bbo-tbt","instId":"BTC-USD"}},"data":[{{"asks":[],"bids":[{LEVEL}],"ts":"1","seqId":{sequence}}}]}}"#
         )
     };
-    decode(&mut okx, &top(2_000)).unwrap();
+    let tops = decode(&mut okx, &top(2_000)).unwrap();
+    let Decoded::Event(quote) = &tops[0] else { panic!("{tops:?}") };
+    assert_eq!(quote.header.numbering, Numbering::Unsequenced, "2000 is not the last for good");
     let said = decode(&mut okx, &book("update", 3, 1_000, LEVEL)).unwrap();
     let Decoded::Book(delta) = &said[0] else { panic!("{said:?}") };
     assert_eq!((delta.header.sequence, delta.header.numbering), (3, Numbering::Rebase));
@@ -140,18 +142,22 @@ fn an_order_tells_what_happened_and_how_it_stands() {
         order(&changes).unwrap()
     };
     for (report, exec_type, status, id) in [
-        (with("live", &[]), E::New, S::New, "live 1790439657000"),
-        (with("live", &[("amendResult", "0")]), E::Replaced, S::New, "live 1790439657000"),
-        (with("live", &[("amendResult", "-1")]), E::Rejected, S::New, "live 1790439657000"),
+        (with("live", &[]), E::New, S::New, "3967288020668928000 l1a0de850e28"),
+        (with("live", &[("amendResult", "0")]), E::Replaced, S::New, ""),
+        (with("live", &[("amendResult", "-1")]), E::Rejected, S::New, ""),
         (with("partially_filled", &fill), E::Trade, S::PartiallyFilled, "9"),
         (with("filled", &fill), E::Trade, S::Filled, "9"),
-        (with("filled", &[]), E::Trade, S::Filled, "filled 1790439657000"),
-        (with("canceled", &[]), E::Canceled, S::Canceled, "canceled 1790439657000"),
-        (with("mmp_canceled", &[]), E::Canceled, S::Canceled, "mmp_canceled 1790439657000"),
+        (with("filled", &[]), E::Trade, S::Filled, "3967288020668928000 f1a0de850e28"),
+        (with("canceled", &[]), E::Canceled, S::Canceled, "3967288020668928000 c1a0de850e28"),
+        (with("mmp_canceled", &[]), E::Canceled, S::Canceled, "3967288020668928000 m1a0de850e28"),
     ] {
         assert_eq!((report.exec_type, report.status), (exec_type, status));
         assert_eq!(report.report_id.as_str(), id);
     }
+    // Two orders without an id of ours are two, also in one millisecond; the longest numbers fit.
+    let of = |id| order(&[("state", "live"), ("clOrdId", ""), ("ordId", id)]).unwrap().identity();
+    assert_ne!(of("18446744073709551615"), of("18446744073709551614"));
+    assert_eq!(with("live", &[("amendResult", "-1")]).identity(), None, "it is never a repeat");
     let nobody = order(&[("state", "filled"), ("clOrdId", ""), fill[0], fill[1]]).unwrap();
     assert_eq!(nobody.report_id.as_str(), "3967288020668928000 9");
     let why = order(&[("state", "canceled"), ("cancelSourceReason", "Canceled by user")]).unwrap();
