@@ -219,13 +219,19 @@ impl Book {
     /// A snapshot replaces everything, and so does a merged book. A delta changes the levels it names: in a snapshot, a
     /// quantity of zero removes the level; in a delta it stays, since it still has to remove the
     /// level from whatever the delta is applied to. The header becomes the newer one's, except
-    /// that a snapshot with deltas folded into it remains a snapshot. The two must follow each
-    /// other: what lies between them cannot be known here.
+    /// that a snapshot with deltas folded into it remains a snapshot, and that numbers which begin again in one of them
+    /// ([`Numbering::Rebase`](crate::Numbering::Rebase)) do so in both. The two must follow each other: what lies between them cannot be known here.
     pub fn fold(&mut self, newer: &Self) {
-        if newer.header.kind != EventKind::BookDelta {
+        let numbering = self.header.numbering.folded(newer.header.numbering);
+        if newer.header.kind == EventKind::BookDelta {
+            self.fold_delta(newer);
+        } else {
             self.clone_from(newer);
-            return;
         }
+        self.header.numbering = numbering;
+    }
+
+    fn fold_delta(&mut self, newer: &Self) {
         let whole = self.header.kind == EventKind::BookSnapshot;
         for (mine, theirs) in [(&mut self.bids, &newer.bids), (&mut self.asks, &newer.asks)] {
             for level in theirs.iter() {
@@ -236,10 +242,8 @@ impl Book {
                 }
             }
         }
-        let (kind, numbering) = (self.header.kind, self.header.numbering);
-        self.header = Header { kind, ..newer.header };
+        self.header = Header { kind: self.header.kind, ..newer.header };
         if whole {
-            self.header.numbering = numbering;
             self.first_sequence = newer.header.sequence;
         }
     }

@@ -98,12 +98,13 @@ impl Catalog {
 
     /// Every venue, in order of its number.
     pub fn venues(&self) -> impl Iterator<Item = (VenueId, &str)> + '_ {
-        (1u16..).map(VenueId).zip(self.venues.iter().map(Text::as_str))
+        // Not from `1u16..`, which makes one more before it notices that there is none.
+        (1..=u16::MAX).map(VenueId).zip(self.venues.iter().map(Text::as_str))
     }
 
     /// Every instrument, in order of its number.
     pub fn instruments(&self) -> impl Iterator<Item = (InstrumentId, Instrument)> + '_ {
-        (1u32..).map(InstrumentId).zip(self.instruments.iter().copied())
+        (1..=u32::MAX).map(InstrumentId).zip(self.instruments.iter().copied())
     }
 }
 

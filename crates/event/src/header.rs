@@ -48,6 +48,17 @@ pub enum Numbering {
     Rebase,
 }
 
+impl Numbering {
+    /// The numbering of a message that stands for this older one too: numbers that began again still do, for whoever has not
+    /// seen the older.
+    pub const fn folded(self, newer: Self) -> Self {
+        match (self, newer) {
+            (Self::Rebase, Self::Monotone | Self::Dense) => Self::Rebase,
+            (_, newer) => newer,
+        }
+    }
+}
+
 /// What every message begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {

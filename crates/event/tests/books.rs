@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use meltica_event::{Book, EventKind, Header, Level, Price, Quantity, Side, VenueId};
+use meltica_event::{Book, EventKind, Header, Level, Numbering, Price, Quantity, Side, VenueId};
 use proptest::prelude::*;
 
 type Map = BTreeMap<i64, u64>;
@@ -109,6 +109,34 @@ proptest! {
         prop_assert_eq!(folded.first_sequence, 2);
         at_once.fold(&folded);
         prop_assert_eq!(at_once, one_by_one);
+    }
+}
+
+#[test]
+fn numbers_that_begin_again_do_so_in_what_stands_for_both() {
+    use Numbering::{Monotone, Rebase, Unsequenced};
+    let numbered = |kind, sequence, numbering| {
+        let mut book = message(kind, sequence, &[(1, 1)]);
+        book.header.numbering = numbering;
+        book
+    };
+    let (delta, whole) = (EventKind::BookDelta, EventKind::BookSnapshot);
+    for (older, newer, folded) in [
+        ((delta, Rebase), (delta, Monotone), Rebase),
+        ((delta, Monotone), (delta, Rebase), Rebase),
+        ((whole, Monotone), (delta, Rebase), Rebase),
+        ((whole, Rebase), (delta, Monotone), Rebase),
+        ((delta, Rebase), (whole, Monotone), Rebase),
+        ((delta, Monotone), (delta, Monotone), Monotone),
+        ((delta, Rebase), (delta, Unsequenced), Unsequenced),
+    ] {
+        let mut book = numbered(older.0, 1_000, older.1);
+        book.fold(&numbered(newer.0, 5, newer.1));
+        assert_eq!(
+            (book.header.numbering, book.header.sequence),
+            (folded, 5),
+            "{older:?} {newer:?}"
+        );
     }
 }
 

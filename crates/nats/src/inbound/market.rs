@@ -299,7 +299,11 @@ impl Incoming {
                 held.fold(&newer);
                 held.header.routing_version = version;
             }
-            (held, newer) => *held = newer,
+            (held, newer) => {
+                let numbering = held.header_mut().numbering.folded(newer.view().header().numbering);
+                *held = newer;
+                held.header_mut().numbering = numbering;
+            }
         }
     }
 }

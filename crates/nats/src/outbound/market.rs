@@ -223,7 +223,11 @@ impl Outgoing {
             }
             (Content::Latest { value, is_sent }, View::Event(event)) => {
                 counts.folded.fetch_add(u64::from(!*is_sent), Relaxed);
-                (*value, *is_sent) = (Latest::Event(*event), false);
+                let mut event = *event;
+                if let (Latest::Event(held), false) = (&*value, *is_sent) {
+                    event.header.numbering = held.header.numbering.folded(event.header.numbering);
+                }
+                (*value, *is_sent) = (Latest::Event(event), false);
                 true
             }
             (Content::Latest { value, is_sent }, View::Merged(merged)) => {
