@@ -465,7 +465,11 @@ impl Driver<'_> {
         }
         while let Some(wish) = self.of.session.next_wish() {
             match wish {
-                Wish::Send(text) => self.sends.push_back(text),
+                // What waits already is said once, at its newer place.
+                Wish::Send(text) => {
+                    self.sends.retain(|waiting| *waiting != text);
+                    self.sends.push_back(text);
+                }
                 Wish::Reconnect { reason } => self.reconnect = Some(reason),
                 Wish::Fetch { instrument, path } => {
                     let Patience { backoff, most_backoff, .. } = self.of.patience;

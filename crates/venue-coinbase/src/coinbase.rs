@@ -63,11 +63,15 @@ impl Coinbase {
         }
         self.next = Some(sequence.saturating_add(1));
         if sequence > next {
-            // Whose frame is missing cannot be known; it may have been a snapshot.
+            // Whose frame is missing cannot be known; it may have been a snapshot. Those that wait already are asked for
+            // again by whoever drives this, less and less often.
+            let had_any = self.markets.iter().any(|market| market.book.book().is_some());
             for market in &mut self.markets {
                 market.book.missed();
             }
-            self.subscribe_again(None);
+            if had_any {
+                self.subscribe_again(None);
+            }
         }
         true
     }
@@ -132,10 +136,10 @@ impl Coinbase {
                 market.book.delta(book, &mut emit);
             }
         }
-        // Coinbase lists the newest trade first. Tickers have no number, and stay in their order.
-        gathered.events.sort_unstable_by_key(|told| {
-            (told.market, told.event.header.sequence, told.event.header.kind == EventKind::Ticker)
-        });
+        // Coinbase lists the newest trade first. Tickers have no number, stay in their order, and come without trades.
+        if gathered.events.iter().any(|told| told.event.header.kind == EventKind::Trade) {
+            gathered.events.sort_unstable_by_key(|told| (told.market, told.event.header.sequence));
+        }
         let mut history = None;
         for Told { market, whole, mut event } in gathered.events.drain(..) {
             let Market { instrument, trade, .. } = &mut self.markets[market];
@@ -300,15 +304,15 @@ impl Desk for Coinbase {
     fn ticker(&self, read: &json::Ticker<'_>) -> Result<[Told; 2], DecodeCause> {
         let market = self.market(read.product)?;
         let top = TopOfBook {
-            bid: Level { price: read.bid, quantity: read.bid_quantity },
-            ask: Level { price: read.ask, quantity: read.ask_quantity },
+            bid: Level { price: read.bid, quantity: read.bid_quantity.0 },
+            ask: Level { price: read.ask, quantity: read.ask_quantity.0 },
         };
         let ticker = Ticker {
             last: read.last,
             open: Price::ZERO,
             high: read.high,
             low: read.low,
-            volume: read.volume,
+            volume: read.volume.0,
         };
         Ok([Payload::TopOfBook(top), Payload::Ticker(ticker)].map(|payload| {
             let mut event = self.pools.events.lease_or_heap();

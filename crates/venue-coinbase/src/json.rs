@@ -4,8 +4,8 @@ use meltica_event::{Book, Event, Level, Price, Quantity, Side, Timestamp};
 use meltica_venue::{
     DecodeCause, Lease,
     json::{
-        Array, Data, Elements, Fields, FrameText, LazyBook, LevelPrice, Message, Object, Utc,
-        decimal, missing, skip, unknown_value, utc,
+        Array, Data, Elements, Fields, FrameText, LazyBook, LevelPrice, LevelQuantity, Message,
+        Object, Utc, decimal, missing, skip, unknown_value, utc,
     },
 };
 use serde::{
@@ -86,20 +86,20 @@ pub(crate) struct Ticker<'a> {
     pub(crate) product: &'a str,
     #[serde(rename = "price", deserialize_with = "decimal")]
     pub(crate) last: Price,
-    #[serde(rename = "volume_24_h", deserialize_with = "decimal")]
-    pub(crate) volume: Quantity,
+    #[serde(rename = "volume_24_h")]
+    pub(crate) volume: LevelQuantity,
     #[serde(rename = "low_24_h", deserialize_with = "decimal")]
     pub(crate) low: Price,
     #[serde(rename = "high_24_h", deserialize_with = "decimal")]
     pub(crate) high: Price,
     #[serde(rename = "best_bid", deserialize_with = "decimal")]
     pub(crate) bid: Price,
-    #[serde(rename = "best_bid_quantity", deserialize_with = "decimal")]
-    pub(crate) bid_quantity: Quantity,
+    #[serde(rename = "best_bid_quantity")]
+    pub(crate) bid_quantity: LevelQuantity,
     #[serde(rename = "best_ask", deserialize_with = "decimal")]
     pub(crate) ask: Price,
-    #[serde(rename = "best_ask_quantity", deserialize_with = "decimal")]
-    pub(crate) ask_quantity: Quantity,
+    #[serde(rename = "best_ask_quantity")]
+    pub(crate) ask_quantity: LevelQuantity,
 }
 
 /// What a frame holds, read and not yet told.
@@ -266,8 +266,8 @@ impl<'de, D: Desk> Fields<'de> for EventInto<'_, '_, 'de, D> {
 struct Update<'a> {
     side: &'a str,
     price_level: LevelPrice,
-    #[serde(rename = "new_quantity", deserialize_with = "decimal")]
-    quantity: Quantity,
+    #[serde(rename = "new_quantity")]
+    quantity: LevelQuantity,
 }
 
 impl Update<'_> {
@@ -280,7 +280,7 @@ impl Update<'_> {
         };
         // Beyond all range: nobody trades there.
         if let LevelPrice(Some(price)) = self.price_level {
-            book.get().side_mut(side).set(Level { price, quantity: self.quantity });
+            book.get().side_mut(side).set(Level { price, quantity: self.quantity.0 });
         }
         Ok(())
     }

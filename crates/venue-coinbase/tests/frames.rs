@@ -80,6 +80,30 @@ fn a_ticker_has_best_prices_and_the_day() {
 }
 
 #[test]
+fn quotes_of_one_frame_stay_in_their_order_and_a_volume_beyond_all_range_costs_nothing() {
+    let ticker = |bid: usize| {
+        format!(
+            r#"{{"type":"ticker","product_id":"ETH-USD","price":"1","volume_24_h":"1234567890123.5","low_24_h":"1","high_24_h":"1","best_bid":"{bid}","best_bid_quantity":"184467440738","best_ask":"9","best_ask_quantity":"1"}}"#
+        )
+    };
+    let tickers: Vec<_> = (1..=40).map(ticker).collect();
+    let event = format!(r#"{{"type":"update","tickers":[{}]}}"#, tickers.join(","));
+    let said = decode(&mut adapter(), &frame("ticker", 0, &event)).unwrap();
+    let of = |decoded: &Decoded| match decoded {
+        Decoded::Event(event) => event.payload,
+        _ => panic!("{decoded:?}"),
+    };
+    let bids: Vec<_> = said.iter().step_by(2).map(of).collect();
+    for (index, payload) in bids.iter().enumerate() {
+        let Payload::TopOfBook(top) = payload else { panic!("{payload:?}") };
+        assert_eq!(top.bid.price, (index + 1).to_string().parse().unwrap());
+        assert_eq!(top.bid.quantity.units(), u64::MAX);
+    }
+    let Payload::Ticker(day) = of(&said[1]) else { panic!("{said:?}") };
+    assert_eq!((bids.len(), day.volume.units()), (40, u64::MAX));
+}
+
+#[test]
 fn lm_07_a_number_that_is_missing_costs_every_book_and_a_repeat_none() {
     let mut coinbase = adapter();
     assert_eq!(decode(&mut coinbase, &level2("snapshot", 0, "BTC-USD")).unwrap().len(), 1);
@@ -98,8 +122,9 @@ fn lm_07_a_number_that_is_missing_costs_every_book_and_a_repeat_none() {
     }
     assert_eq!(coinbase.next_wish(), None);
     assert!(decode(&mut coinbase, &level2("update", 4, "BTC-USD")).unwrap().is_empty());
-    assert_eq!(decode(&mut coinbase, &trades("update", 5, &[1])).unwrap().len(), 1, "trades go on");
-    assert_eq!(decode(&mut coinbase, &level2("snapshot", 6, "BTC-USD")).unwrap().len(), 1);
+    assert_eq!(decode(&mut coinbase, &trades("update", 6, &[1])).unwrap().len(), 1, "trades go on");
+    assert_eq!(coinbase.next_wish(), None, "both are asked for already");
+    assert_eq!(decode(&mut coinbase, &level2("snapshot", 7, "BTC-USD")).unwrap().len(), 1);
     assert_eq!(coinbase.stats().books.resyncs, 1);
     assert_eq!(coinbase.book(InstrumentId(2)), None, "it waits for its own");
 }

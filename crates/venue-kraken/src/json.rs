@@ -3,12 +3,12 @@
 
 use std::ops::Range;
 
-use meltica_event::{Book, Level, Price, Quantity, Side, Timestamp};
+use meltica_event::{Book, Level, ParseDecimalError, Price, Quantity, Side, Timestamp};
 use meltica_venue::{
     DecodeCause, Lease,
     json::{
-        Array, Data, Elements, Fields, FrameText, LazyBook, Message, Object, Utc, bare, missing,
-        skip, utc,
+        Array, Data, Elements, Fields, FrameText, LazyBook, LevelQuantity, Message, Object, Utc,
+        bare, missing, skip, utc,
     },
 };
 use serde::{
@@ -91,15 +91,15 @@ pub(crate) struct Ticker<'a> {
     #[serde(deserialize_with = "bare")]
     pub(crate) bid: Price,
     #[serde(rename = "bid_qty", deserialize_with = "bare")]
-    pub(crate) bid_quantity: Quantity,
+    pub(crate) bid_quantity: LevelQuantity,
     #[serde(deserialize_with = "bare")]
     pub(crate) ask: Price,
     #[serde(rename = "ask_qty", deserialize_with = "bare")]
-    pub(crate) ask_quantity: Quantity,
+    pub(crate) ask_quantity: LevelQuantity,
     #[serde(deserialize_with = "bare")]
     pub(crate) last: Price,
     #[serde(deserialize_with = "bare")]
-    pub(crate) volume: Quantity,
+    pub(crate) volume: LevelQuantity,
     #[serde(deserialize_with = "bare")]
     pub(crate) low: Price,
     #[serde(deserialize_with = "bare")]
@@ -215,7 +215,10 @@ impl<'de> Elements<'de> for LevelsInto<'_> {
         self.changes.push(Change { side, price, quantity });
         let unfit = |error| serde::de::Error::custom(format_args!("a level: {error}"));
         let fits = price.price().map_err(unfit)?;
-        let quantity = quantity.quantity().map_err(unfit)?;
+        let quantity = match quantity.quantity() {
+            Err(ParseDecimalError::TooLarge { .. }) => LevelQuantity::MOST,
+            quantity => quantity.map_err(unfit)?,
+        };
         if let Some(price) = fits {
             self.book.get().side_mut(side).set(Level { price, quantity });
         }

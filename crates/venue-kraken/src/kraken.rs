@@ -53,6 +53,8 @@ struct Market {
     instrument: InstrumentId,
     book: CheckedBook,
     ladder: Ladder,
+    /// Whether a snapshot was asked for anew, and none that is right has come.
+    is_asked: bool,
     /// Our own count of snapshots and deltas.
     number: u64,
     /// The newest trade; zero before the first.
@@ -201,7 +203,11 @@ impl Kraken {
         if market.ladder.checksum() != checksum {
             market.book.heard(ingest.mono_ns);
             market.book.mismatched();
-            return self.subscribe_again(index);
+            // At once, but only once: then it is for whoever drives this to ask, less and less often.
+            if !std::mem::replace(&mut market.is_asked, true) {
+                self.subscribe_again(index);
+            }
+            return;
         }
         market.number += 1;
         book.header = Header {
@@ -214,6 +220,7 @@ impl Kraken {
         book.first_sequence = market.number;
         let mut emit = |book: Lease<Book>| emit(Decoded::Book(book));
         if whole {
+            market.is_asked = false;
             market.book.snapshot(book, &mut emit);
         } else {
             market.book.delta(book, &mut emit);
@@ -262,11 +269,11 @@ impl Kraken {
             open: open.ok_or_else(|| unknown_value("change", &read.change.to_string()))?,
             high: read.high,
             low: read.low,
-            volume: read.volume,
+            volume: read.volume.0,
         };
         let top = TopOfBook {
-            bid: Level { price: read.bid, quantity: read.bid_quantity },
-            ask: Level { price: read.ask, quantity: read.ask_quantity },
+            bid: Level { price: read.bid, quantity: read.bid_quantity.0 },
+            ask: Level { price: read.ask, quantity: read.ask_quantity.0 },
         };
         Ok([Payload::TopOfBook(top), Payload::Ticker(ticker)].map(|payload| {
             let mut event = self.pools.events.lease_or_heap();
@@ -428,6 +435,7 @@ impl Session for Kraken {
                 symbol,
                 instrument: id,
                 book: CheckedBook::new(room),
+                is_asked: false,
                 ladder: Ladder::with_capacity(room),
                 number: 0,
                 trade: 0,
@@ -467,6 +475,7 @@ impl Session for Kraken {
     fn closed(&mut self) {
         self.wishes.clear();
         for market in &mut self.markets {
+            market.is_asked = false;
             market.book.restart();
         }
     }

@@ -142,6 +142,14 @@ impl BookAssembly {
             self.stats.stale += 1;
             return Applied::Stale;
         }
+        while self.waiting.front().is_some_and(|delta| delta.header.sequence <= last) {
+            self.waiting.pop_front();
+            self.stats.stale += 1;
+        }
+        // Handed on, it would take consumers back to where it ends, and leave them there.
+        if let Some(delta) = self.waiting.front().filter(|delta| delta.first_sequence > last + 1) {
+            return Applied::Gap { expected: last + 1, found: delta.first_sequence };
+        }
         if self.state == (State::Waiting { lost: true }) {
             self.stats.resyncs += 1;
         }

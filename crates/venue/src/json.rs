@@ -331,7 +331,7 @@ impl<'de> Deserialize<'de> for TextLevel {
             fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<TextLevel, A::Error> {
                 let length = |have: usize| A::Error::invalid_length(have, &self);
                 let price = array.next_element()?.ok_or_else(|| length(0))?;
-                let Decimal(quantity) = array.next_element()?.ok_or_else(|| length(1))?;
+                let LevelQuantity(quantity) = array.next_element()?.ok_or_else(|| length(1))?;
                 while array.next_element::<IgnoredAny>()?.is_some() {}
                 Ok(TextLevel(price, quantity))
             }
@@ -359,6 +359,36 @@ impl FromStr for LevelPrice {
 }
 
 impl<'de> Deserialize<'de> for LevelPrice {
+    #[inline]
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        decimal(deserializer)
+    }
+}
+
+/// How much stands at a level, or was traded in a day, as a decimal. Beyond the range of [`Quantity`], which the cheapest coins
+/// reach, it is the most there is: one such level must not cost the frame.
+#[derive(Clone, Copy, Debug)]
+pub struct LevelQuantity(pub Quantity);
+
+impl LevelQuantity {
+    /// The most there is.
+    pub const MOST: Quantity = Quantity::from_units(u64::MAX);
+}
+
+impl FromStr for LevelQuantity {
+    type Err = ParseDecimalError;
+
+    #[inline]
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.parse() {
+            Ok(quantity) => Ok(Self(quantity)),
+            Err(ParseDecimalError::TooLarge { .. }) => Ok(Self(Self::MOST)),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for LevelQuantity {
     #[inline]
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         decimal(deserializer)

@@ -89,6 +89,8 @@ fn lm_07_overlap_is_for_the_first_delta_only_and_an_old_snapshot_will_not_do() {
     bench.delta(15, 16);
     assert_eq!(bench.snapshot(5), Applied::Gap { expected: 6, found: 12 });
     assert!(bench.assembly.book().is_none());
+    assert_eq!(bench.emitted, [(SNAPSHOT, 10), (DELTA, 12)], "nobody is taken back to it");
+    assert_eq!((bench.assembly.stats().gaps, bench.assembly.stats().resyncs), (1, 0));
     assert_eq!(bench.snapshot(20), Applied::Applied);
     assert_eq!(bench.snapshot(19), Applied::Stale, "a running book does not go back");
 }
