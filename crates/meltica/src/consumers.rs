@@ -16,9 +16,20 @@ struct Known {
     /// `None` once it has left.
     lane: Option<LaneId>,
     gate: Gate,
-    stats: Box<dyn Fn() -> Stats + Send + Sync>,
-    /// What those of this name did who left before.
+    stats: StatsHandle,
+    /// What the last of this name that left has done: a call that ran then may still end.
+    last: Option<StatsHandle>,
+    /// What those of this name did who left before that.
     before: Stats,
+}
+
+type StatsHandle = Box<dyn Fn() -> Stats + Send + Sync>;
+
+impl Known {
+    fn all(&self) -> Stats {
+        let last = self.last.as_ref().map_or_else(Stats::default, |stats| stats());
+        sum(sum(self.before, last), (self.stats)())
+    }
 }
 
 impl Consumers {
@@ -30,6 +41,7 @@ impl Consumers {
             lane: None,
             gate: consumer.gate(),
             stats: Box::new(consumer.stats_handle()),
+            last: None,
             before: Stats::default(),
         };
         Newcomer { consumers, known }
@@ -65,7 +77,7 @@ impl Consumers {
         let of = |known: &Known| ConsumerStats {
             consumer: Arc::clone(&known.consumer),
             min_version: known.gate.version(),
-            stats: sum(known.before, (known.stats)()),
+            stats: known.all(),
         };
         self.lock().iter().map(of).collect()
     }
@@ -89,8 +101,10 @@ impl Newcomer {
         let mut list = self.consumers.lock();
         match list.iter_mut().find(|other| other.consumer == known.consumer) {
             Some(other) => {
-                let before = sum(other.before, (other.stats)());
-                *other = Known { before, ..known };
+                let last = other.last.as_ref().map_or_else(Stats::default, |stats| stats());
+                let before = sum(other.before, last);
+                let left = std::mem::replace(other, Known { before, ..known });
+                other.last = Some(left.stats);
             }
             None => list.push(known),
         }

@@ -63,6 +63,10 @@ impl<K: Copy + Eq + Hash, S> Table<K, S> {
             clear(&mut entry.slot);
             index
         };
+        // Twice the room: else what is removed leaves marks, and long after the last new slot the map doubles.
+        if self.by_key.capacity() < 2 * self.slots.len() {
+            self.by_key.reserve(2 * self.slots.capacity() - self.by_key.len());
+        }
         self.by_key.insert(key, index);
         self.link(index, false);
         Some(index)
