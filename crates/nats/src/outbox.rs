@@ -4,22 +4,26 @@
 //! sent from the file, and goes by a number that is never given twice: a receiver that knows which number comes next
 //! knows what is missing, and what came before.
 //!
+//! A crash of the machine may take messages that were sent already off the end of the file. Their numbers are not known
+//! then, so those that come after it belong to a new chain, whose numbers begin again with 1.
+//!
 //! ```text
 //! offset  size
 //!      0     8  "MELTICAO"
-//!      8     8  chain: when the file was first made, nanoseconds since 1970; little-endian, as all that follows
-//!     16     8  base: how many messages the chain had before the first one of this file
-//!     24     4  CRC32 of the 24 bytes before
-//!     28     4  zero
+//!      8     8  chain of the messages to come: when it was begun, nanoseconds since 1970; little-endian, as all that
+//!               follows
+//!     16     8  base: how many messages the outbox had before the first one of this file
+//!     24     4  CRC32 of the 24 bytes before, and of the 8 of the start where that is not 0
+//!     28     4  CRC32 of the id of the boot while a process writes without waiting for the disk; 0 once all is there
 //!     32    12  acknowledged: number of the last message that the server has, and the CRC32 of these 8 bytes
-//!     44     4  zero
-//!     48    12  the same again: the two are written in turn, and the greater one counts
-//!     60     4  zero
+//!     44     4  start, lower half: how many messages the outbox had before the first one of the chain
+//!     48    12  acknowledged again: the two are written in turn, and the greater one counts
+//!     60     4  start, upper half
 //!     64        records: length of the content (4), CRC32 of the content (4), content
 //! ```
 //!
 //! The content of a record is the number (8), the length of the subject (2) and of the message id (2), and then subject,
-//! message id and frame.
+//! message id and frame. These numbers count all messages of the outbox; in its chain a message's is less by the start.
 
 use std::{
     fs::{self, File, TryLockError},
@@ -38,6 +42,10 @@ const PREFIX: usize = 8;
 const LONGEST: u32 = 64 << 20;
 /// So much acknowledged space is given back at once.
 const GIVE_BACK: u64 = 4 << 20;
+/// So much is looked through at once.
+const PIECE: usize = 1 << 20;
+/// Where the system says which boot this is.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 /// Whether what is written must survive the machine, and not only this process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,6 +66,10 @@ pub(crate) struct Outbox {
     durability: Durability,
     limit: u64,
     chain: u64,
+    /// How many messages came before the first one of the chain.
+    start: u64,
+    /// What the file says of the boot: see [`boot`].
+    boot: u32,
     /// The number of the last message written.
     last: u64,
     /// The number of the last message that the server has.
@@ -77,6 +89,7 @@ pub(crate) struct Outbox {
 /// A message of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Record {
+    /// Among all of the outbox, whatever their chain.
     pub(crate) number: u64,
     pub(crate) subject: String,
     pub(crate) id: String,
@@ -156,6 +169,8 @@ impl Outbox {
             durability,
             limit,
             chain: 0,
+            start: 0,
+            boot: 0,
             last: 0,
             acknowledged: 0,
             end: HEADER,
@@ -164,15 +179,59 @@ impl Outbox {
             second_place: false,
             scratch: vec![],
         };
+        let boot = if durability == Durability::Process { boot() } else { 0 };
         if length == 0 {
-            let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            outbox.chain = since.as_nanos() as u64;
+            outbox.chain = now();
+            outbox.boot = boot;
             outbox.begin(&outbox.file, 0).map_err(system)?;
         } else {
-            outbox.read_header(length)?;
+            let (base, before) = outbox.read_header(length)?;
             outbox.read_records(length)?;
+            outbox.go_on(base, before, boot).map_err(system)?;
         }
         Ok(outbox)
+    }
+
+    /// Readies the file for the next messages, where `before` is what it said of the boot.
+    fn go_on(&mut self, base: u64, before: u32, boot: u32) -> io::Result<()> {
+        let crashed = before != 0 && ![0, before].contains(&self::boot());
+        if self.acknowledged.max(self.start) <= self.last && !crashed {
+            if before != boot {
+                self.note_boot(boot)?;
+            }
+            self.boot = boot;
+            return Ok(());
+        }
+        // The server may have had messages that the file does not have any more. Under a number of theirs a new one
+        // would be taken for a repeat, and be lost.
+        tracing::warn!(
+            outbox = %self.path.display(),
+            last = self.last,
+            acknowledged = self.acknowledged,
+            "a crash of the machine may have taken the last messages; the next ones belong to a new chain"
+        );
+        // The clock may be behind after such a crash.
+        self.chain = now().max(self.chain.saturating_add(1));
+        self.start = self.last;
+        self.acknowledged = self.acknowledged.min(self.last);
+        self.boot = boot;
+        // Before any message of the new chain, which the old header would count among those that the server has.
+        let begun = self.begin(&self.file, base).and_then(|()| self.file.sync_data());
+        if begun.is_err() {
+            // What the file says of the crash stays.
+            self.boot = 0;
+        }
+        begun
+    }
+
+    /// Says in the file which boot it is.
+    fn note_boot(&self, boot: u32) -> io::Result<()> {
+        // That all is on disk is true before it is said; that it may not be is said before it is true.
+        if boot == 0 {
+            self.file.sync_data()?;
+        }
+        self.file.write_all_at(&boot.to_le_bytes(), 28)?;
+        if boot == 0 { Ok(()) } else { self.file.sync_data() }
     }
 
     /// Writes the header of a file that holds what comes after the first `base` messages.
@@ -181,16 +240,21 @@ impl Outbox {
         header[..8].copy_from_slice(MAGIC);
         header[8..16].copy_from_slice(&self.chain.to_le_bytes());
         header[16..24].copy_from_slice(&base.to_le_bytes());
-        let sum = crc32fast::hash(&header[..24]);
-        header[24..28].copy_from_slice(&sum.to_le_bytes());
+        header[28..32].copy_from_slice(&self.boot.to_le_bytes());
         for place in [32, 48] {
             header[place..place + 12].copy_from_slice(&checked(self.acknowledged));
         }
+        let start = self.start.to_le_bytes();
+        header[44..48].copy_from_slice(&start[..4]);
+        header[60..].copy_from_slice(&start[4..]);
+        let sum = header_sum(&header);
+        header[24..28].copy_from_slice(&sum.to_le_bytes());
         file.write_all_at(&header, 0)?;
         self.sync(file)
     }
 
-    fn read_header(&mut self, length: u64) -> Result<(), OutboxError> {
+    /// Answers the base, and what the file says of the boot.
+    fn read_header(&mut self, length: u64) -> Result<(u64, u32), OutboxError> {
         let alien = || OutboxError::NotAnOutbox(self.path.clone());
         let mut header = [0; HEADER as usize];
         if length < HEADER {
@@ -198,24 +262,30 @@ impl Outbox {
         }
         self.file.read_exact_at(&mut header, 0).map_err(|cause| self.system(cause))?;
         let sum = u32::from_le_bytes(array(&header[24..28]));
-        if &header[..8] != MAGIC || crc32fast::hash(&header[..24]) != sum {
+        if &header[..8] != MAGIC || header_sum(&header) != sum {
             return Err(alien());
         }
         let base = u64::from_le_bytes(array(&header[16..24]));
         let place = |at: usize| uncheck(array(&header[at..at + 12]));
         self.chain = u64::from_le_bytes(array(&header[8..16]));
+        self.start = start_of(&header);
         self.last = base;
         // Where both are unreadable nothing is known to be there: what is sent again is recognised by its number.
         self.acknowledged = place(32).max(place(48)).unwrap_or(base).max(base);
         self.second_place = place(32) > place(48);
-        Ok(())
+        Ok((base, u32::from_le_bytes(array(&header[28..32]))))
     }
 
     fn read_records(&mut self, length: u64) -> Result<(), OutboxError> {
-        while let Some(record) = self.read(self.end, length)? {
+        loop {
+            let record = match self.read(self.end, length) {
+                Ok(Some(record)) => record,
+                Ok(None) => break,
+                Err(OutboxError::Damaged { .. }) if self.is_unfinished(length)? => break,
+                Err(error) => return Err(error),
+            };
             if record.number != self.last + 1 {
-                let (at, left) = (self.end, length - record.next);
-                return Err(OutboxError::Damaged { path: self.path.clone(), at, left });
+                return Err(self.damaged(self.end, record.next, length));
             }
             self.last = record.number;
             if record.number <= self.acknowledged {
@@ -223,7 +293,6 @@ impl Outbox {
             }
             self.end = record.next;
         }
-        self.acknowledged = self.acknowledged.min(self.last);
         if self.end < length {
             tracing::warn!(
                 outbox = %self.path.display(),
@@ -235,26 +304,56 @@ impl Outbox {
         Ok(())
     }
 
-    /// What begins at this place of a file of this length; `None` at its end, and where what begins was not written to
-    /// its end.
-    fn read(&self, at: u64, length: u64) -> Result<Option<Record>, OutboxError> {
+    /// Whether what cannot be read at the end of what could be was not written to its end: behind that, nothing was.
+    fn is_unfinished(&self, length: u64) -> Result<bool, OutboxError> {
         let mut prefix = [0; PREFIX];
+        self.file.read_exact_at(&mut prefix, self.end).map_err(|cause| self.system(cause))?;
+        let next = next_after(self.end, prefix);
+        if next <= length {
+            return Ok(next == length);
+        }
+        // It may be the length that is wrong, in the midst of others.
+        Ok(!self.has_record_behind(length)?)
+    }
+
+    /// Whether a later message can be read anywhere behind the end of what could be.
+    fn has_record_behind(&self, length: u64) -> Result<bool, OutboxError> {
+        let most = length - self.end;
+        let mut piece = vec![0; most.min(PIECE as u64) as usize];
+        let mut at = self.end + 1;
+        while at + (PREFIX + 12) as u64 <= length {
+            let size = piece.len().min((length - at) as usize);
+            let piece = &mut piece[..size];
+            self.file.read_exact_at(piece, at).map_err(|cause| self.system(cause))?;
+            for (offset, bytes) in piece.windows(PREFIX + 12).enumerate() {
+                let number = u64::from_le_bytes(array(&bytes[PREFIX..PREFIX + 8]));
+                if number <= self.last || number - self.last > most {
+                    continue;
+                }
+                match self.read(at + offset as u64, length) {
+                    Ok(found) => return Ok(found.is_some()),
+                    Err(OutboxError::Damaged { .. }) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            at += (size - (PREFIX + 12) + 1) as u64;
+        }
+        Ok(false)
+    }
+
+    /// What begins at this place of a file of this length; `None` at its end.
+    fn read(&self, at: u64, length: u64) -> Result<Option<Record>, OutboxError> {
         if at + PREFIX as u64 > length {
             return Ok(None);
         }
+        let mut prefix = [0; PREFIX];
         let place = at - self.given_back;
         self.file.read_exact_at(&mut prefix, place).map_err(|cause| self.system(cause))?;
-        let size = u32::from_le_bytes(array(&prefix[..4]));
-        let next = at + PREFIX as u64 + u64::from(size);
-        if next > length {
-            return Ok(None);
-        }
-        let damaged =
-            || OutboxError::Damaged { path: self.path.clone(), at: place, left: length - next };
-        // What is at the end was not written to its end; behind it, something was.
-        let broken = |is_last: bool| if is_last { Ok(None) } else { Err(damaged()) };
-        if !(12..=LONGEST).contains(&size) {
-            return broken(next == length);
+        let next = next_after(at, prefix);
+        let damaged = || self.damaged(at, next, length);
+        let size = next - at - PREFIX as u64;
+        if next > length || !(12..=u64::from(LONGEST)).contains(&size) {
+            return Err(damaged());
         }
         let mut content = vec![0; size as usize];
         let read = self.file.read_exact_at(&mut content, place + PREFIX as u64);
@@ -265,7 +364,7 @@ impl Outbox {
         );
         let sum = u32::from_le_bytes(array(&prefix[4..]));
         if crc32fast::hash(&content) != sum || 12 + subject + id > content.len() {
-            return broken(next == length);
+            return Err(damaged());
         }
         let number = u64::from_le_bytes(array(&content[..8]));
         let frame = content.split_off(12 + subject + id);
@@ -276,14 +375,20 @@ impl Outbox {
         Ok(Some(Record { number, subject, id, frame, next }))
     }
 
-    /// The chain that its numbers belong to.
+    /// What is at this place cannot be read. Where not even its length can be right, all from there on is left.
+    fn damaged(&self, at: u64, next: u64, length: u64) -> OutboxError {
+        let left = length.checked_sub(next).unwrap_or(length - at);
+        OutboxError::Damaged { path: self.path.clone(), at: at - self.given_back, left }
+    }
+
+    /// The chain that the next messages belong to. What waits from before may be of another.
     pub(crate) fn chain(&self) -> u64 {
         self.chain
     }
 
-    /// The number that the next message will have.
+    /// The number in its chain that the next message will have.
     pub(crate) fn next_number(&self) -> u64 {
-        self.last + 1
+        self.last - self.start + 1
     }
 
     /// How many messages the server does not have yet.
@@ -397,6 +502,46 @@ impl Outbox {
     fn system(&self, cause: io::Error) -> OutboxError {
         OutboxError::System { path: self.path.clone(), cause }
     }
+}
+
+impl Drop for Outbox {
+    fn drop(&mut self) {
+        // Where it fails, the next boot begins a chain that was not needed.
+        if self.boot != 0 {
+            let _ = self.note_boot(0);
+        }
+    }
+}
+
+/// The CRC32 of the id of this boot, which is never 0; 0 where the system does not say.
+fn boot() -> u32 {
+    fs::read(BOOT_ID).map_or(0, |id| crc32fast::hash(&id).max(1))
+}
+
+/// Nanoseconds since 1970.
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    since.as_nanos() as u64
+}
+
+fn header_sum(header: &[u8; HEADER as usize]) -> u32 {
+    let mut sum = crc32fast::Hasher::new();
+    sum.update(&header[..24]);
+    let start = start_of(header);
+    if start != 0 {
+        sum.update(&start.to_le_bytes());
+    }
+    sum.finalize()
+}
+
+fn start_of(header: &[u8; HEADER as usize]) -> u64 {
+    let half = |at: usize| u64::from(u32::from_le_bytes(array(&header[at..at + 4])));
+    half(60) << 32 | half(44)
+}
+
+/// Where the next record begins after one at this place, if its prefix is right.
+fn next_after(at: u64, prefix: [u8; PREFIX]) -> u64 {
+    at + PREFIX as u64 + u64::from(u32::from_le_bytes(array(&prefix[..4])))
 }
 
 /// A number and its CRC32.

@@ -67,6 +67,107 @@ fn an_append_that_was_cut_off_anywhere_was_never_taken_and_costs_no_other() {
     }
 }
 
+/// What a file would be after a crash of the machine: what it is now, up to here, and of another boot.
+fn crash(from: &Path, to: &Path, length: u64) {
+    let mut bytes = fs::read(from).unwrap();
+    bytes.truncate(length as usize);
+    bytes[28] ^= 1;
+    fs::write(to, bytes).unwrap();
+}
+
+#[test]
+fn no_number_is_given_twice_where_the_end_of_the_file_is_lost_with_the_machine() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, after) = (folder.path().join("outbox"), folder.path().join("after"));
+    let mut outbox = open(&path).unwrap();
+    let chain = outbox.chain();
+    let mut ends = vec![];
+    for byte in 0..5 {
+        outbox.append("subject", "id", &[byte]).unwrap();
+        ends.push(outbox.size());
+    }
+    acknowledge(&mut outbox, 5);
+    // Also where the last record that is left is not whole, and also where nothing says that it was another boot.
+    for (length, is_other_boot) in [(ends[2], true), (ends[2] + 9, true), (ends[2], false)] {
+        crash(&path, &after, length);
+        if !is_other_boot {
+            let bytes = fs::read(&path).unwrap();
+            fs::write(&after, &bytes[..length as usize]).unwrap();
+        }
+        let mut outbox = open(&after).unwrap();
+        let new = outbox.chain();
+        assert!(new > chain, "cut at {length}");
+        assert_eq!((outbox.next_number(), outbox.waiting()), (1, 0));
+        outbox.append("subject", "id", b"new").unwrap();
+        drop(outbox);
+        let mut outbox = open(&after).unwrap();
+        assert_eq!((outbox.chain(), outbox.next_number()), (new, 2), "it goes on with the chain");
+        assert_eq!(unsent(&outbox), [(4, b"new".to_vec())]);
+        acknowledge(&mut outbox, 1);
+        assert_eq!(outbox.waiting(), 0);
+    }
+}
+
+#[test]
+fn after_another_boot_what_waits_stays_and_what_comes_is_of_a_new_chain() {
+    if boot() == 0 {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (path, after) = (folder.path().join("outbox"), folder.path().join("after"));
+    let mut outbox = open(&path).unwrap();
+    let chain = outbox.chain();
+    for byte in 0..5 {
+        outbox.append("subject", "id", &[byte]).unwrap();
+    }
+    acknowledge(&mut outbox, 2);
+    fs::copy(&path, &after).unwrap();
+    assert_eq!(open(&after).unwrap().chain(), chain, "the end of a process takes nothing");
+    crash(&path, &after, outbox.size());
+    let mut crashed = open(&after).unwrap();
+    let new = crashed.chain();
+    assert!(new > chain);
+    assert_eq!((crashed.next_number(), crashed.waiting()), (1, 3));
+    let frame = vec![7; GIVE_BACK as usize];
+    crashed.append("subject", "id", &frame).unwrap();
+    crashed.append("subject", "id", &[8]).unwrap();
+    let waits = [(3, vec![2]), (4, vec![3]), (5, vec![4]), (6, frame), (7, vec![8])];
+    assert_eq!(unsent(&crashed), waits);
+    acknowledge(&mut crashed, 4);
+    assert!(crashed.size() < GIVE_BACK);
+    drop(crashed);
+    let crashed = open(&after).unwrap();
+    assert_eq!((crashed.chain(), crashed.next_number(), crashed.waiting()), (new, 3, 1));
+    drop(outbox);
+    let bytes = fs::read(&path).unwrap();
+    assert_eq!(bytes[28..32], [0; 4], "all is on disk, which any boot may go on from");
+}
+
+#[test]
+fn a_wrong_length_cuts_off_nothing_that_waits() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("outbox");
+    let mut outbox = open(&path).unwrap();
+    let mut ends = vec![HEADER];
+    for byte in 0..3 {
+        outbox.append("subject", "id", &[byte]).unwrap();
+        ends.push(outbox.size());
+    }
+    acknowledge(&mut outbox, 2);
+    drop(outbox);
+    let bytes = fs::read(&path).unwrap();
+    for record in 0..2 {
+        let mut bytes = bytes.clone();
+        bytes[ends[record] as usize + 1] = 0xff;
+        fs::write(&path, &bytes).unwrap();
+        match open(&path).unwrap_err() {
+            OutboxError::Damaged { at, .. } => assert_eq!(at, ends[record]),
+            other => panic!("{other}"),
+        }
+        assert_eq!(fs::read(&path).unwrap(), bytes, "it is left as it is");
+    }
+}
+
 #[test]
 fn damage_in_the_middle_is_told_and_nothing_is_skipped() {
     let folder = tempfile::tempdir().unwrap();
