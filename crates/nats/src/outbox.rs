@@ -81,6 +81,12 @@ pub(crate) struct Outbox {
     unsent: u64,
     /// How much space was given back.
     given_back: u64,
+    /// Before so much is acknowledged no space is given back: the last time it could not be.
+    give_back_after: u64,
+    /// Whether it was said that space could not be given back.
+    told_give_back: bool,
+    /// Whether the disk may not know yet which file has the name.
+    folder_behind: bool,
     /// Which of the two places the next acknowledgement is written to.
     second_place: bool,
     scratch: Vec<u8>,
@@ -176,6 +182,9 @@ impl Outbox {
             end: HEADER,
             unsent: HEADER,
             given_back: 0,
+            give_back_after: 0,
+            told_give_back: false,
+            folder_behind: false,
             second_place: false,
             scratch: vec![],
         };
@@ -189,6 +198,9 @@ impl Outbox {
             outbox.read_records(length)?;
             outbox.go_on(base, before, boot).map_err(system)?;
         }
+        // An earlier start may have ended between making the file and this.
+        outbox.folder_behind = durability == Durability::Machine;
+        outbox.sync_folder().map_err(system)?;
         Ok(outbox)
     }
 
@@ -425,6 +437,7 @@ impl Outbox {
         if self.size() + (PREFIX + size) as u64 > self.limit {
             return Err(OutboxError::Full { path: self.path.clone(), limit: self.limit });
         }
+        self.sync_folder().map_err(|cause| self.system(cause))?;
         let mut record = std::mem::take(&mut self.scratch);
         record.clear();
         record.extend_from_slice(&(size as u32).to_le_bytes());
@@ -462,10 +475,30 @@ impl Outbox {
         let noted = self.file.write_all_at(&checked(number), place);
         noted.map_err(|cause| self.system(cause))?;
         let done = self.unsent - self.given_back - HEADER;
-        if done < GIVE_BACK || self.end - self.unsent > done {
-            return Ok(());
+        if done >= GIVE_BACK && self.end - self.unsent <= done {
+            self.give_back();
         }
-        self.shrink().map_err(|cause| self.system(cause))
+        Ok(())
+    }
+
+    /// Gives back what is acknowledged. Where that fails the file is what it was: it costs space, and no message.
+    fn give_back(&mut self) {
+        if self.unsent < self.give_back_after {
+            return;
+        }
+        match self.shrink() {
+            Ok(()) => self.told_give_back = false,
+            Err(error) => {
+                self.give_back_after = self.unsent + GIVE_BACK;
+                if !std::mem::replace(&mut self.told_give_back, true) {
+                    tracing::warn!(
+                        outbox = %self.path.display(),
+                        %error,
+                        "the outbox gives no space back, and grows (told once until it does again)"
+                    );
+                }
+            }
+        }
     }
 
     /// Copies what is not acknowledged into a new file that takes the place of this one. Whenever this ends early, one
@@ -476,19 +509,37 @@ impl Outbox {
         let beside = PathBuf::from(beside);
         let new =
             File::options().read(true).write(true).create(true).truncate(true).open(&beside)?;
+        let moved = self.copy_rest(&new).and_then(|()| fs::rename(&beside, &self.path));
+        if let Err(error) = moved {
+            // It would take the space that is short.
+            let _ = fs::remove_file(&beside);
+            return Err(error);
+        }
+        // The name belongs to the new file, whatever fails from here on.
+        self.file = new;
+        self.given_back = self.unsent - HEADER;
+        self.folder_behind = self.durability == Durability::Machine;
+        self.sync_folder()
+    }
+
+    fn copy_rest(&self, new: &File) -> io::Result<()> {
         new.try_lock()?;
-        self.begin(&new, self.acknowledged)?;
+        self.begin(new, self.acknowledged)?;
         let mut rest = vec![0; (self.end - self.unsent) as usize];
         self.file.read_exact_at(&mut rest, self.unsent - self.given_back)?;
         new.write_all_at(&rest, HEADER)?;
-        self.sync(&new)?;
-        fs::rename(&beside, &self.path)?;
-        if self.durability == Durability::Machine {
+        self.sync(new)
+    }
+
+    /// Has the disk know the file's name: what is in a file without one is lost with the machine.
+    fn sync_folder(&mut self) -> io::Result<()> {
+        if std::mem::take(&mut self.folder_behind) {
             let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
-            File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
+            let synced =
+                File::open(folder.unwrap_or(Path::new("."))).and_then(|folder| folder.sync_all());
+            self.folder_behind = synced.is_err();
+            return synced;
         }
-        self.file = new;
-        self.given_back = self.unsent - HEADER;
         Ok(())
     }
 

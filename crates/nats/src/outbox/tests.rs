@@ -228,6 +228,45 @@ fn acknowledged_space_is_given_back_and_what_waits_stays() {
     assert_eq!(unsent(&outbox), [(600, vec![199; 50_000])]);
 }
 
+#[test]
+fn space_that_cannot_be_given_back_holds_up_no_message() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, beside) = (folder.path().join("outbox"), folder.path().join("outbox.new"));
+    let mut outbox = open(&path).unwrap();
+    let mut send = |bytes: usize| {
+        outbox.append("subject", "id", &vec![1; bytes]).unwrap();
+        acknowledge(&mut outbox, 1);
+        outbox.size()
+    };
+    // Nothing can be renamed to what is a folder.
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    let grown = send(GIVE_BACK as usize);
+    assert!(grown > GIVE_BACK);
+    assert!(!beside.exists(), "it would take space itself");
+    fs::remove_dir(&path).unwrap();
+    assert!(send(100) > grown, "it is not tried again with every message");
+    assert_eq!(send(GIVE_BACK as usize), HEADER);
+    drop(outbox);
+    let outbox = open(&path).unwrap();
+    assert_eq!((outbox.next_number(), outbox.waiting()), (4, 0));
+}
+
+#[test]
+fn a_file_whose_name_may_be_lost_with_the_machine_takes_no_message_before_it_is_on_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("outbox");
+    let mut outbox = Outbox::open(&path, Durability::Machine, 1 << 30).unwrap();
+    // As after a rename whose folder could not be synced.
+    outbox.folder_behind = true;
+    outbox.path = folder.path().join("absent/outbox");
+    outbox.append("subject", "id", b"first").unwrap_err();
+    assert_eq!(outbox.waiting(), 0);
+    outbox.path = path;
+    outbox.append("subject", "id", b"first").unwrap();
+    assert_eq!(unsent(&outbox), [(1, b"first".to_vec())]);
+}
+
 proptest! {
     /// Beside a plain list: whatever is written, acknowledged and opened again in whatever order.
     #[test]
