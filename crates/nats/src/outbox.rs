@@ -89,6 +89,8 @@ pub(crate) struct Outbox {
     folder_behind: bool,
     /// Which of the two places the next acknowledgement is written to.
     second_place: bool,
+    /// Whether there may be something behind the end: an append failed half-way.
+    torn: bool,
     scratch: Vec<u8>,
 }
 
@@ -186,10 +188,11 @@ impl Outbox {
             told_give_back: false,
             folder_behind: false,
             second_place: false,
+            torn: false,
             scratch: vec![],
         };
         let boot = if durability == Durability::Process { boot() } else { 0 };
-        if length == 0 {
+        if outbox.is_new(length).map_err(system)? {
             outbox.chain = now();
             outbox.boot = boot;
             outbox.begin(&outbox.file, 0).map_err(system)?;
@@ -202,6 +205,17 @@ impl Outbox {
         outbox.folder_behind = durability == Durability::Machine;
         outbox.sync_folder().map_err(system)?;
         Ok(outbox)
+    }
+
+    /// Whether nothing was ever in it, since an earlier start ended before its header was whole.
+    fn is_new(&self, length: u64) -> io::Result<bool> {
+        if length >= HEADER {
+            return Ok(false);
+        }
+        let mut bytes = vec![0; length as usize];
+        self.file.read_exact_at(&mut bytes, 0)?;
+        let begun = &bytes[..bytes.len().min(MAGIC.len())];
+        Ok(MAGIC.starts_with(begun) || bytes.iter().all(|byte| *byte == 0))
     }
 
     /// Readies the file for the next messages, where `before` is what it said of the boot.
@@ -322,10 +336,25 @@ impl Outbox {
         self.file.read_exact_at(&mut prefix, self.end).map_err(|cause| self.system(cause))?;
         let next = next_after(self.end, prefix);
         if next <= length {
-            return Ok(next == length);
+            // A crash of the machine leaves zeros where the file had grown and the disk had nothing yet.
+            return self.is_zero(next, length);
         }
         // It may be the length that is wrong, in the midst of others.
         Ok(!self.has_record_behind(length)?)
+    }
+
+    fn is_zero(&self, mut at: u64, length: u64) -> Result<bool, OutboxError> {
+        let mut piece = vec![0; (length - at).min(PIECE as u64) as usize];
+        while at < length {
+            let size = piece.len().min((length - at) as usize);
+            let piece = &mut piece[..size];
+            self.file.read_exact_at(piece, at).map_err(|cause| self.system(cause))?;
+            if piece.iter().any(|byte| *byte != 0) {
+                return Ok(false);
+            }
+            at += size as u64;
+        }
+        Ok(true)
     }
 
     /// Whether a later message can be read anywhere behind the end of what could be.
@@ -450,14 +479,34 @@ impl Outbox {
         record.extend_from_slice(frame);
         let sum = crc32fast::hash(&record[PREFIX..]);
         record[4..PREFIX].copy_from_slice(&sum.to_le_bytes());
-        // What fails half-way is written over by the next.
-        let written =
-            self.file.write_all_at(&record, self.size()).and_then(|()| self.sync(&self.file));
+        let written = self.write(&record);
         let length = record.len() as u64;
         self.scratch = record;
         written.map_err(|cause| self.system(cause))?;
         self.end += length;
         self.last += 1;
+        Ok(())
+    }
+
+    /// Writes a record behind the last. Of one that fails nothing stays: a shorter one after it would not cover it.
+    fn write(&mut self, record: &[u8]) -> io::Result<()> {
+        self.mend()?;
+        let written =
+            self.file.write_all_at(record, self.size()).and_then(|()| self.sync(&self.file));
+        if written.is_err() {
+            self.torn = true;
+            // Where this fails too, the next append begins with it.
+            let _ = self.mend();
+        }
+        written
+    }
+
+    /// Cuts off what an append left that failed half-way.
+    fn mend(&mut self) -> io::Result<()> {
+        if self.torn {
+            self.file.set_len(self.size())?;
+            self.torn = false;
+        }
         Ok(())
     }
 
@@ -517,6 +566,7 @@ impl Outbox {
         }
         // The name belongs to the new file, whatever fails from here on.
         self.file = new;
+        self.torn = false;
         self.given_back = self.unsent - HEADER;
         self.folder_behind = self.durability == Durability::Machine;
         self.sync_folder()

@@ -71,15 +71,14 @@ impl Positions {
             Err(TryLockError::Error(cause)) => return Err(system(cause)),
         }
         let length = file.metadata().map_err(system)?.len();
-        let mut header = [0; ENTRY];
-        if length == 0 {
-            header[..8].copy_from_slice(MAGIC);
+        let (mut header, mut there) = ([0; ENTRY], vec![0; length.min(ENTRY as u64) as usize]);
+        header[..8].copy_from_slice(MAGIC);
+        file.read_exact_at(&mut there, 0).map_err(system)?;
+        if there.len() < ENTRY && (header.starts_with(&there) || there.iter().all(|b| *b == 0)) {
+            // Nothing was ever in it: an earlier start ended before its header was whole.
             file.write_all_at(&header, 0).map_err(system)?;
-        } else {
-            let read = file.read_exact_at(&mut header, 0);
-            if read.is_err() || &header[..8] != MAGIC {
-                return Err(PositionsError::NotPositions(path.to_owned()));
-            }
+        } else if there.len() < ENTRY || !there.starts_with(MAGIC) {
+            return Err(PositionsError::NotPositions(path.to_owned()));
         }
         let (mut places, mut known) = (HashMap::new(), vec![]);
         let mut bytes = [0; ENTRY];

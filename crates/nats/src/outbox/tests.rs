@@ -169,6 +169,70 @@ fn a_wrong_length_cuts_off_nothing_that_waits() {
 }
 
 #[test]
+fn what_an_append_leaves_that_fails_half_way_is_not_behind_a_shorter_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("outbox");
+    let mut outbox = open(&path).unwrap();
+    outbox.append("subject", "id", b"first").unwrap();
+    let end = outbox.size();
+    // As a disk that is full in the middle of it, and lets nothing be cut off either.
+    let read_only = File::open(&path).unwrap();
+    let file = std::mem::replace(&mut outbox.file, read_only);
+    file.write_all_at(&[7; 500], end).unwrap();
+    outbox.append("subject", "id", &[7; 1000]).unwrap_err();
+    assert_eq!(outbox.waiting(), 1);
+    outbox.file = file;
+    outbox.append("subject", "id", b"second").unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().len(), outbox.size());
+    drop(outbox);
+    let outbox = open(&path).unwrap();
+    assert_eq!(unsent(&outbox), [(1, b"first".to_vec()), (2, b"second".to_vec())]);
+}
+
+#[test]
+fn zeros_up_to_the_end_are_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("outbox");
+    let mut outbox = open(&path).unwrap();
+    outbox.append("subject", "id", b"first").unwrap();
+    let whole = outbox.size() as usize;
+    outbox.append("subject", "id", b"second").unwrap();
+    drop(outbox);
+    let bytes = fs::read(&path).unwrap();
+    for kept in whole..bytes.len() {
+        let mut bytes = bytes[..kept].to_vec();
+        bytes.resize(kept + 3 * PIECE / 2, 0);
+        fs::write(&path, &bytes).unwrap();
+        assert_eq!(unsent(&open(&path).unwrap()), [(1, b"first".to_vec())], "kept {kept}");
+        assert_eq!(fs::metadata(&path).unwrap().len(), whole as u64);
+        bytes.push(1);
+        fs::write(&path, &bytes).unwrap();
+        assert!(matches!(open(&path), Err(OutboxError::Damaged { .. })), "kept {kept}");
+    }
+}
+
+#[test]
+fn a_header_that_was_not_written_to_its_end_is_begun_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("outbox");
+    drop(open(&path).unwrap());
+    let header = fs::read(&path).unwrap();
+    for length in 1..HEADER as usize {
+        for bytes in [&header[..length], &[0; HEADER as usize][..length]] {
+            fs::write(&path, bytes).unwrap();
+            let mut outbox = open(&path).unwrap();
+            outbox.append("subject", "id", b"first").unwrap();
+            drop(outbox);
+            assert_eq!(unsent(&open(&path).unwrap()), [(1, b"first".to_vec())]);
+        }
+        let other = vec![b'x'; length];
+        fs::write(&path, &other).unwrap();
+        assert!(matches!(open(&path), Err(OutboxError::NotAnOutbox(_))));
+        assert_eq!(fs::read(&path).unwrap(), other, "it is left as it is");
+    }
+}
+
+#[test]
 fn damage_in_the_middle_is_told_and_nothing_is_skipped() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("outbox");

@@ -36,3 +36,20 @@ fn what_was_noted_is_there_again_and_what_was_cut_off_is_not() {
         .unwrap();
     assert!(matches!(Positions::open(&path), Err(PositionsError::NotPositions(_))));
 }
+
+#[test]
+fn a_header_that_was_not_written_to_its_end_is_begun_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("positions");
+    drop(Positions::open(&path).unwrap());
+    let header = fs::read(&path).unwrap();
+    for length in 1..ENTRY {
+        for bytes in [&header[..length], &[0; ENTRY][..length]] {
+            fs::write(&path, bytes).unwrap();
+            Positions::open(&path).unwrap().0.note(id("a", 1), 5).unwrap();
+            assert_eq!(Positions::open(&path).unwrap().1, [(id("a", 1), 5)]);
+        }
+        fs::write(&path, vec![b'x'; length]).unwrap();
+        assert!(matches!(Positions::open(&path), Err(PositionsError::NotPositions(_))));
+    }
+}
