@@ -101,7 +101,6 @@ impl Positions {
                 if end > MOST {
                     return Err(PositionsError::Full(self.path.clone()));
                 }
-                self.places.insert(id, end);
                 end
             }
         };
@@ -113,7 +112,10 @@ impl Positions {
         bytes[40..48].copy_from_slice(&number.to_le_bytes());
         let sum = crc32fast::hash(&bytes[..48]);
         bytes[48..52].copy_from_slice(&sum.to_le_bytes());
-        self.file.write_all_at(&bytes, place * ENTRY as u64).map_err(system)
+        self.file.write_all_at(&bytes, place * ENTRY as u64).map_err(system)?;
+        // Only now: where it was not written the file may not have grown, and the next one gets this place.
+        self.places.insert(id, place);
+        Ok(())
     }
 }
 

@@ -53,3 +53,18 @@ fn a_header_that_was_not_written_to_its_end_is_begun_anew() {
         assert!(matches!(Positions::open(&path), Err(PositionsError::NotPositions(_))));
     }
 }
+
+#[test]
+fn a_place_that_could_not_be_written_is_nobodys() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("positions");
+    let mut positions = Positions::open(&path).unwrap().0;
+    let read_only = File::open(&path).unwrap();
+    let file = std::mem::replace(&mut positions.file, read_only);
+    positions.note(id("a", 1), 5).unwrap_err();
+    positions.file = file;
+    positions.note(id("b", 1), 7).unwrap();
+    positions.note(id("a", 1), 6).unwrap();
+    drop(positions);
+    assert_eq!(Positions::open(&path).unwrap().1, [(id("b", 1), 7), (id("a", 1), 6)]);
+}
