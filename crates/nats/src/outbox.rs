@@ -42,7 +42,7 @@ const PREFIX: usize = 8;
 const LONGEST: u32 = 64 << 20;
 /// So much acknowledged space is given back at once.
 const GIVE_BACK: u64 = 4 << 20;
-/// So much is looked through at once.
+/// So much is looked through, or copied, at once.
 const PIECE: usize = 1 << 20;
 /// Where the system says which boot this is.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
@@ -139,10 +139,12 @@ pub enum OutboxError {
         left: u64,
     },
     /// It has grown to its limit, because the server has taken nothing for long.
-    #[error("the outbox {} is full: {limit} bytes wait for the server", path.display())]
+    #[error("the outbox {} is full: {waiting} bytes wait for the server, and it may have {limit}", path.display())]
     Full {
         /// The file.
         path: PathBuf,
+        /// How many bytes the server does not have yet.
+        waiting: u64,
         /// How large it may be, in bytes.
         limit: u64,
     },
@@ -463,8 +465,14 @@ impl Outbox {
         if size > LONGEST as usize {
             return Err(OutboxError::TooLarge { bytes: size });
         }
-        if self.size() + (PREFIX + size) as u64 > self.limit {
-            return Err(OutboxError::Full { path: self.path.clone(), limit: self.limit });
+        let length = (PREFIX + size) as u64;
+        if self.size() + length > self.limit && self.done() >= GIVE_BACK {
+            // More is to be copied than is usual, which is better than to refuse a message.
+            self.give_back();
+        }
+        if self.size() + length > self.limit {
+            let (path, waiting, limit) = (self.path.clone(), self.end - self.unsent, self.limit);
+            return Err(OutboxError::Full { path, waiting, limit });
         }
         self.sync_folder().map_err(|cause| self.system(cause))?;
         let mut record = std::mem::take(&mut self.scratch);
@@ -480,7 +488,6 @@ impl Outbox {
         let sum = crc32fast::hash(&record[PREFIX..]);
         record[4..PREFIX].copy_from_slice(&sum.to_le_bytes());
         let written = self.write(&record);
-        let length = record.len() as u64;
         self.scratch = record;
         written.map_err(|cause| self.system(cause))?;
         self.end += length;
@@ -523,11 +530,15 @@ impl Outbox {
         self.second_place = !self.second_place;
         let noted = self.file.write_all_at(&checked(number), place);
         noted.map_err(|cause| self.system(cause))?;
-        let done = self.unsent - self.given_back - HEADER;
-        if done >= GIVE_BACK && self.end - self.unsent <= done {
+        if self.done() >= GIVE_BACK && self.end - self.unsent <= self.done() {
             self.give_back();
         }
         Ok(())
+    }
+
+    /// How much of the file is acknowledged.
+    fn done(&self) -> u64 {
+        self.unsent - self.given_back - HEADER
     }
 
     /// Gives back what is acknowledged. Where that fails the file is what it was: it costs space, and no message.
@@ -575,9 +586,15 @@ impl Outbox {
     fn copy_rest(&self, new: &File) -> io::Result<()> {
         new.try_lock()?;
         self.begin(new, self.acknowledged)?;
-        let mut rest = vec![0; (self.end - self.unsent) as usize];
-        self.file.read_exact_at(&mut rest, self.unsent - self.given_back)?;
-        new.write_all_at(&rest, HEADER)?;
+        let mut piece = vec![0; (self.end - self.unsent).min(PIECE as u64) as usize];
+        let mut at = self.unsent;
+        while at < self.end {
+            let size = piece.len().min((self.end - at) as usize);
+            let piece = &mut piece[..size];
+            self.file.read_exact_at(piece, at - self.given_back)?;
+            new.write_all_at(piece, HEADER + at - self.unsent)?;
+            at += size as u64;
+        }
         self.sync(new)
     }
 

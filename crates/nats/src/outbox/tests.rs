@@ -293,6 +293,61 @@ fn acknowledged_space_is_given_back_and_what_waits_stays() {
 }
 
 #[test]
+fn it_is_full_of_what_waits_and_not_of_what_is_acknowledged() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("outbox");
+    let limit = 3 * GIVE_BACK;
+    let mut outbox = Outbox::open(&path, Durability::Process, limit).unwrap();
+    let (piece, mut waits) = (300_000, vec![]);
+    let fill = |outbox: &mut Outbox, waits: &mut Vec<(u64, Vec<u8>)>| loop {
+        let frame = vec![waits.len() as u8; piece];
+        let number = outbox.next_number();
+        match outbox.append("subject", "id", &frame) {
+            Ok(()) => waits.push((number, frame)),
+            Err(error) => return error,
+        }
+    };
+    fill(&mut outbox, &mut waits);
+    // Less than what waits, so that it is not given back at once.
+    let done = GIVE_BACK as usize / piece + 1;
+    acknowledge(&mut outbox, done);
+    let before = outbox.size();
+    waits.drain(..done);
+    match fill(&mut outbox, &mut waits) {
+        OutboxError::Full { waiting, limit: most, .. } => {
+            assert_eq!((waiting, most), (outbox.end - outbox.unsent, limit));
+            assert!(waiting + HEADER + piece as u64 + 100 > limit, "only {waiting} bytes wait");
+        }
+        other => panic!("{other}"),
+    }
+    assert!(before <= limit && outbox.size() <= limit);
+    assert_eq!(unsent(&outbox), waits);
+    acknowledge(&mut outbox, 1);
+    let full = fill(&mut outbox, &mut waits).to_string();
+    let waiting = outbox.end - outbox.unsent;
+    assert!(full.contains(&format!("{waiting} bytes wait")), "less is not worth a copy: {full}");
+    drop(outbox);
+    waits.remove(0);
+    assert_eq!(unsent(&open(&path).unwrap()), waits);
+}
+
+/// What is not acknowledged may be a gigabyte.
+#[test]
+fn what_waits_is_copied_in_pieces() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("outbox");
+    let mut outbox = open(&path).unwrap();
+    for byte in 0..9 {
+        outbox.append("subject", "id", &[byte; PIECE / 2 + 77]).unwrap();
+    }
+    acknowledge(&mut outbox, 1);
+    let waits = unsent(&outbox);
+    outbox.shrink().unwrap();
+    assert_eq!(unsent(&outbox), waits);
+    assert_eq!(fs::metadata(&path).unwrap().len(), outbox.size());
+}
+
+#[test]
 fn space_that_cannot_be_given_back_holds_up_no_message() {
     let folder = tempfile::tempdir().unwrap();
     let (path, beside) = (folder.path().join("outbox"), folder.path().join("outbox.new"));
