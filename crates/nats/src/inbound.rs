@@ -33,8 +33,10 @@ pub use self::{
     stats::InboundStats,
 };
 use crate::{
-    ConnectError, Decoder, Names, NatsPools, PositionsError, Received, View, connect::Link,
-    positions::Positions, subject,
+    ConnectError, Decoder, Names, NatsPools, PositionsError, Received, View,
+    connect::Link,
+    positions::{Noted, Positions},
+    subject,
 };
 
 /// How much is handed on before it is looked whether to stop.
@@ -118,7 +120,12 @@ impl Inbound {
         );
         let positions = config.positions.as_deref().map(Positions::open).transpose()?;
         let positions = positions.map(|(positions, noted)| {
-            noted.into_iter().for_each(|(id, done)| chains.known(id, done));
+            for (id, noted) in noted {
+                match noted {
+                    Noted::Done(number) => chains.known(id, number),
+                    Noted::Gap(gap) => chains.missed(id, gap),
+                }
+            }
             positions
         });
         let decoder = || Decoder::new(names.clone(), pools.clone());

@@ -75,6 +75,15 @@ pub(crate) enum Came<M> {
     Ready,
 }
 
+/// What is to be noted of a chain.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct News {
+    /// Up to where it is done now, if that is farther than before.
+    pub(crate) done: Option<u64>,
+    /// Whether its gaps are others than before.
+    pub(crate) gaps: bool,
+}
+
 impl<M> Chains<M> {
     pub(crate) fn new(start_wait: Duration, gap_wait: Duration, window: usize) -> Self {
         Self { chains: HashMap::new(), start_wait, gap_wait, window }
@@ -85,6 +94,16 @@ impl<M> Chains<M> {
         let chain = self.chains.entry(id).or_insert_with(Chain::new);
         // What was settled then is settled, and not late.
         (chain.next, chain.start, chain.done) = (Some(done.saturating_add(1)), 1, done);
+    }
+
+    /// These were given up before this process began: one that comes all the same is handed on.
+    pub(crate) fn missed(&mut self, id: ChainId, gap: Range<u64>) {
+        self.chains.entry(id).or_insert_with(Chain::new).missing.push_back(gap);
+    }
+
+    /// What of a chain was given up and has not come since, the oldest first.
+    pub(crate) fn gaps(&self, id: ChainId) -> impl Iterator<Item = &Range<u64>> {
+        self.chains.get(&id).into_iter().flat_map(|chain| &chain.missing)
     }
 
     /// A message came, for the first time or again.
@@ -167,17 +186,17 @@ impl<M> Chains<M> {
     }
 
     /// Every interested consumer is done with a message. Answers the places that may be acknowledged now, since all of
-    /// their chain before them are settled too, and up to where the chain is done.
-    pub(crate) fn settle(&mut self, place: Place) -> (Vec<Place>, Option<u64>) {
+    /// their chain before them are settled too, and what is to be noted.
+    pub(crate) fn settle(&mut self, place: Place) -> (Vec<Place>, News) {
         let Place { id, number } = place;
-        let Some(chain) = self.chains.get_mut(&id) else { return (vec![], None) };
+        let Some(chain) = self.chains.get_mut(&id) else { return (vec![], News::default()) };
         chain.settled.insert(number);
         if chain.is_late(number) {
-            return (vec![place], None);
+            return (vec![place], News { done: None, gaps: chain.fill(number) });
         }
         let before = chain.done;
         let places = chain.advance().into_iter().map(|number| Place { id, number }).collect();
-        (places, (chain.done > before).then_some(chain.done))
+        (places, News { done: (chain.done > before).then_some(chain.done), gaps: false })
     }
 
     /// How many messages wait for their turn.
@@ -203,6 +222,25 @@ impl<M> Chain<M> {
     /// Whether it comes after its turn.
     fn is_late(&self, number: u64) -> bool {
         number < self.start || self.missing.iter().any(|gap| gap.contains(&number))
+    }
+
+    /// One that was missing has come and is settled; whether it was.
+    fn fill(&mut self, number: u64) -> bool {
+        let Some(index) = self.missing.iter().position(|gap| gap.contains(&number)) else {
+            return false;
+        };
+        let Range { start, end } = self.missing[index];
+        self.missing.remove(index);
+        for gap in [number + 1..end, start..number] {
+            if !gap.is_empty() {
+                self.missing.insert(index, gap);
+            }
+        }
+        self.late.remove(&number);
+        if number <= self.done {
+            self.settled.remove(&number);
+        }
+        true
     }
 
     /// Goes on to where the first is that is not settled; answers which were that it passes.

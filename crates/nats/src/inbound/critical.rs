@@ -415,6 +415,8 @@ impl Critical {
                     "critical messages do not come: they are not in the stream any more, or an earlier start has had them \
                      and did not note it"
                 );
+                // Before anything behind it is noted, or it would be taken for settled at the next start.
+                self.note_gaps(id);
             }
             self.hand_on(id, now).await;
         }
@@ -431,8 +433,11 @@ impl Critical {
 
     async fn settle(&mut self, place: Place, acker: Acker) {
         self.done.insert(place, acker);
-        let (places, done) = self.chains.settle(place);
-        if let (Some(positions), Some(done)) = (&mut self.positions, done)
+        let (places, news) = self.chains.settle(place);
+        if news.gaps {
+            self.note_gaps(place.id);
+        }
+        if let (Some(positions), Some(done)) = (&mut self.positions, news.done)
             && let Err(error) = positions.note(place.id, done)
         {
             // The server is told all the same; after a crash at this moment some might come twice.
@@ -442,6 +447,14 @@ impl Critical {
             if let Some(acker) = self.done.remove(&place) {
                 self.acknowledge(acker).await;
             }
+        }
+    }
+
+    fn note_gaps(&mut self, id: ChainId) {
+        if let Some(positions) = &mut self.positions
+            && let Err(error) = positions.note_gaps(id, self.chains.gaps(id))
+        {
+            tracing::error!(%error, "what is missing could not be noted");
         }
     }
 

@@ -14,6 +14,10 @@ fn at(number: u64) -> Place {
     Place { id: id(7), number }
 }
 
+fn up_to(number: u64) -> News {
+    News { done: Some(number), gaps: false }
+}
+
 fn popped(chains: &mut Chains<u64>, now: Instant) -> Vec<u64> {
     std::iter::from_fn(|| chains.pop(id(7), now))
         .map(|(place, message)| {
@@ -34,9 +38,9 @@ fn what_comes_early_waits_and_what_comes_again_is_known() {
     assert_eq!(chains.came(at(2), 2, now), Came::Ready);
     assert_eq!(popped(&mut chains, now), [2, 3]);
     assert_eq!(chains.came(at(2), 2, now), Came::Wait, "it is with the pipeline");
-    assert_eq!(chains.settle(at(2)), (vec![], None), "the first is not settled yet");
+    assert_eq!(chains.settle(at(2)), (vec![], News::default()), "the first is not settled yet");
     assert_eq!(chains.came(at(2), 2, now), Came::Wait);
-    assert_eq!(chains.settle(at(1)), (vec![at(1), at(2)], Some(2)));
+    assert_eq!(chains.settle(at(1)), (vec![at(1), at(2)], up_to(2)));
     assert_eq!(chains.came(at(2), 2, now), Came::Settled(2));
     assert_eq!(chains.held(), 0);
 }
@@ -53,9 +57,9 @@ fn a_chain_that_is_first_heard_of_in_the_middle_waits_a_little_for_its_earlier_m
     assert_eq!(chains.came(at(6), 6, now), Came::Ready, "late, and not lost");
     assert_eq!(popped(&mut chains, now), [6]);
     assert_eq!(chains.came(at(6), 6, now), Came::Wait);
-    assert_eq!(chains.settle(at(6)), (vec![at(6)], None));
+    assert_eq!(chains.settle(at(6)), (vec![at(6)], News::default()));
     assert_eq!(chains.came(at(6), 6, now), Came::Settled(6));
-    assert_eq!(chains.settle(at(7)), (vec![at(7)], Some(7)));
+    assert_eq!(chains.settle(at(7)), (vec![at(7)], up_to(7)));
 }
 
 #[test]
@@ -68,15 +72,31 @@ fn a_gap_is_given_up_in_the_end_and_told() {
     assert!(chains.give_up(now + GAP / 2).is_empty());
     assert_eq!(chains.give_up(now + GAP), [(id(7), 4)]);
     assert_eq!(popped(&mut chains, now), [9]);
-    assert_eq!(chains.settle(at(9)), (vec![at(9)], Some(9)));
+    assert_eq!(chains.settle(at(9)), (vec![at(9)], up_to(9)));
     assert_eq!(chains.came(at(6), 6, now), Came::Ready, "it comes all the same, and is not lost");
     assert_eq!(popped(&mut chains, now), [6]);
     assert_eq!(chains.came(at(6), 6, now), Came::Wait);
-    assert_eq!(chains.settle(at(6)), (vec![at(6)], None));
+    assert_eq!(chains.settle(at(6)), (vec![at(6)], News { done: None, gaps: true }));
     assert_eq!(chains.came(at(6), 6, now), Came::Settled(6));
     assert_eq!(chains.came(at(10), 10, now), Came::Ready);
     assert_eq!(popped(&mut chains, now), [10]);
-    assert_eq!(chains.settle(at(10)), (vec![at(10)], Some(10)));
+    assert_eq!(chains.settle(at(10)), (vec![at(10)], up_to(10)));
+    assert_eq!(chains.gaps(id(7)).cloned().collect::<Vec<_>>(), [5..6, 7..9]);
+}
+
+#[test]
+fn what_was_given_up_before_this_process_is_not_taken_for_settled() {
+    let now = Instant::now();
+    let mut chains = Chains::new(START, GAP, WINDOW);
+    chains.known(id(7), 9);
+    chains.missed(id(7), 5..7);
+    assert_eq!(chains.came(at(4), 4, now), Came::Settled(4));
+    assert_eq!(chains.came(at(5), 5, now), Came::Ready);
+    assert_eq!(popped(&mut chains, now), [5]);
+    assert_eq!(chains.settle(at(5)), (vec![at(5)], News { done: None, gaps: true }));
+    assert_eq!(chains.came(at(5), 5, now), Came::Settled(5), "its acknowledgement was lost");
+    assert!(chains.gaps(id(7)).eq([&(6..7)]));
+    assert_eq!(chains.came(at(10), 10, now), Came::Ready, "nothing waits for it");
 }
 
 #[test]
@@ -146,5 +166,5 @@ fn a_number_may_be_anything() {
     assert_eq!(chains.came(at(last), last, now), Came::Wait);
     assert_eq!(chains.give_up(now + GAP), [(id(7), last - 5)]);
     assert_eq!(popped(&mut chains, now), [last]);
-    assert_eq!(chains.settle(at(last)), (vec![at(last)], Some(last)));
+    assert_eq!(chains.settle(at(last)), (vec![at(last)], up_to(last)));
 }
