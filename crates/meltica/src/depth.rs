@@ -1,8 +1,7 @@
 use std::collections::HashMap;
 
 use meltica_event::{
-    Book, EventKind, Header, InstrumentId, Level, Levels, Numbering, Price, Quantity, Side,
-    Sources, VenueId,
+    Book, EventKind, Header, InstrumentId, Level, Levels, Price, Quantity, Side, Sources, VenueId,
 };
 use meltica_orchestrator::{Merge, Sequence, Window};
 use meltica_recycler::{Lease, Pool};
@@ -45,8 +44,7 @@ impl Depth {
     }
 
     /// Takes a message into its venue's book; false if it says nothing new of it: a delta before the
-    /// first snapshot or behind a gap, or what goes back. Behind a gap of dense numbers there is no book until the next snapshot:
-    /// what fills it comes too late here.
+    /// first snapshot, or what goes back.
     pub(crate) fn fold(&mut self, message: &Book) -> bool {
         let Book { header, .. } = message;
         let key = (header.instrument, header.venue);
@@ -58,13 +56,6 @@ impl Depth {
                 return true;
             }
         };
-        let leaves_a_gap = header.numbering == Numbering::Dense
-            && header.kind == EventKind::BookDelta
-            && header.sequence > book.header.sequence.saturating_add(1);
-        if leaves_a_gap {
-            self.books.remove(&key);
-            return false;
-        }
         let goes_back = match sequence(header) {
             Sequence::Numbered(number) => number <= book.header.sequence,
             Sequence::Rebase(_) | Sequence::Unsequenced => false,

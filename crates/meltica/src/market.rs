@@ -97,14 +97,7 @@ impl Protocol for Market {
                 held.fold(&newer);
                 held.header.routing_version = version;
             }
-            (held, newer) => {
-                let numbering = held.header().numbering.folded(newer.header().numbering);
-                *held = newer;
-                // Only where it is another: a shared book is copied for it.
-                if held.header().numbering != numbering {
-                    held.header_mut().numbering = numbering;
-                }
-            }
+            (held, newer) => *held = newer,
         }
     }
 }

@@ -69,6 +69,10 @@ impl MergeRule {
     /// The rule keeps every venue's book, and a window is complete when every venue's has changed in
     /// it. A venue is in from its first snapshot on: deltas before it say nothing. Quantities that add
     /// up to more than one can hold are the most it can.
+    ///
+    /// Messages are added up as they come, before the dispatcher has restored the order of
+    /// [dense](meltica_event::Numbering::Dense) numbers: what fills a gap then goes back, and is left out. Let whoever reads the
+    /// venue see to it that a book has no gap, as the adapters here do, and number it monotone.
     pub fn depth(
         name: impl Into<Arc<str>>,
         venues: impl IntoIterator<Item = VenueId>,
