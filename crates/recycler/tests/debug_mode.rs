@@ -96,6 +96,22 @@ fn fr_010_a_write_to_an_object_that_nobody_holds_is_found_at_its_next_lease() {
 }
 
 #[test]
+#[expect(unsafe_code, reason = "a stray write is what is looked for")]
+fn each_return_is_poisoned_and_not_only_those_that_are_measured() {
+    let recycler = Recycler::new();
+    recycler.enable_debug_mode();
+    let pool = recycler.pool("event", 1, || 7u64, |_| {});
+    for found in 0..70 {
+        let mut lease = pool.try_lease().unwrap();
+        assert_eq!((*lease, pool.stats().stray_writes), (7, found));
+        let stray = std::ptr::from_mut(&mut *lease);
+        drop(lease);
+        // SAFETY: the pool, and so the slot, lives on, and no other thread is there to lease it.
+        unsafe { stray.write(1) };
+    }
+}
+
+#[test]
 fn what_was_shared_or_ticketed_when_debug_mode_was_off_is_named_by_its_slot() {
     let recycler = Recycler::new();
     let pool = recycler.pool("event", 20, || 0u64, |_| {});
