@@ -26,9 +26,10 @@ struct Known {
 type StatsHandle = Box<dyn Fn() -> Stats + Send + Sync>;
 
 impl Known {
-    fn all(&self) -> Stats {
+    /// What those of this name have done so far who left.
+    fn left(&self) -> Stats {
         let last = self.last.as_ref().map_or_else(Stats::default, |stats| stats());
-        sum(sum(self.before, last), (self.stats)())
+        sum(self.before, last)
     }
 }
 
@@ -77,7 +78,7 @@ impl Consumers {
         let of = |known: &Known| ConsumerStats {
             consumer: Arc::clone(&known.consumer),
             min_version: known.gate.version(),
-            stats: known.all(),
+            stats: sum(known.left(), (known.stats)()),
         };
         self.lock().iter().map(of).collect()
     }
@@ -101,8 +102,7 @@ impl Newcomer {
         let mut list = self.consumers.lock();
         match list.iter_mut().find(|other| other.consumer == known.consumer) {
             Some(other) => {
-                let last = other.last.as_ref().map_or_else(Stats::default, |stats| stats());
-                let before = sum(other.before, last);
+                let before = other.left();
                 let left = std::mem::replace(other, Known { before, ..known });
                 other.last = Some(left.stats);
             }
