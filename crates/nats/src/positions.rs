@@ -127,13 +127,11 @@ impl Positions {
 
     /// Notes that all of this outbox up to this number are settled.
     pub(crate) fn note(&mut self, id: ChainId, number: u64) -> Result<(), PositionsError> {
-        let place = match self.places.get(&id) {
-            Some(place) => *place,
-            None => self.place()?,
-        };
-        self.write(place, &bytes(id, number, 0))?;
-        // Only now: where it was not written, the next one gets this place.
-        self.free.retain(|free| *free != place);
+        let bytes = bytes(id, number, 0);
+        if let Some(place) = self.places.get(&id) {
+            return self.write(*place, &bytes);
+        }
+        let place = self.write_anew(&bytes)?;
         self.places.insert(id, place);
         Ok(())
     }
@@ -152,18 +150,8 @@ impl Positions {
                 now.push(before.swap_remove(index));
                 continue;
             }
-            let place = match self.place() {
-                Ok(place) => place,
-                Err(error) => {
-                    noted = Err(error);
-                    continue;
-                }
-            };
-            match self.write(place, &bytes(id, gap.start, gap.end)) {
-                Ok(()) => {
-                    self.free.retain(|free| *free != place);
-                    now.push((gap.clone(), place));
-                }
+            match self.write_anew(&bytes(id, gap.start, gap.end)) {
+                Ok(place) => now.push((gap.clone(), place)),
                 Err(error) => noted = Err(error),
             }
         }
@@ -178,11 +166,21 @@ impl Positions {
         noted
     }
 
-    /// Where an entry may be written: one that is not needed any more, or the end.
-    fn place(&self) -> Result<u64, PositionsError> {
-        if let Some(place) = self.free.last() {
-            return Ok(*place);
+    /// Writes an entry where there is none, and answers where. The place is its only once it is written: else the next one
+    /// gets it.
+    fn write_anew(&mut self, bytes: &[u8; ENTRY]) -> Result<u64, PositionsError> {
+        if let Some(place) = self.free.last().copied() {
+            self.write(place, bytes)?;
+            self.free.pop();
+            return Ok(place);
         }
+        let end = self.end()?;
+        self.write(end, bytes)?;
+        Ok(end)
+    }
+
+    /// Behind the last entry.
+    fn end(&self) -> Result<u64, PositionsError> {
         let system = |cause| PositionsError::System { path: self.path.clone(), cause };
         let end = self.file.metadata().map_err(system)?.len().div_ceil(ENTRY as u64);
         if end > MOST {

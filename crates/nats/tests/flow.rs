@@ -245,12 +245,7 @@ fn what_a_receiver_gave_up_is_handed_on_by_its_next_start_when_it_comes() {
         let mut report = ExecReport::blank();
         report.header.kind = EventKind::ExecReport;
         report.report_id = Text::truncated(&number.to_string());
-        let envelope =
-            Envelope { origin: "desk-9".parse().unwrap(), incarnation: 1, chain: 1, number };
-        let mut frame = vec![];
-        Encoder::new(names.clone())
-            .encode(View::Execution(&report), &envelope, &mut frame)
-            .unwrap();
+        let frame = frame(&names, "desk-9", number, View::Execution(&report));
         runtime.block_on(async {
             let client = meltica_nats::async_nats::connect(server.url()).await.unwrap();
             let context = meltica_nats::async_nats::jetstream::new(client);
@@ -473,9 +468,9 @@ fn a_stream_has_one_sender_until_that_is_silent() {
 }
 
 /// A message as somebody of this name would send it.
-fn frame(names: &Names, origin: &str, view: View<'_>) -> Vec<u8> {
+fn frame(names: &Names, origin: &str, number: u64, view: View<'_>) -> Vec<u8> {
     let origin = origin.parse().expect("it can be");
-    let envelope = Envelope { origin, incarnation: 1, chain: 1, number: 1 };
+    let envelope = Envelope { origin, incarnation: 1, chain: 1, number };
     let mut frame = vec![];
     Encoder::new(names.clone()).encode(view, &envelope, &mut frame).expect("it can be");
     frame
@@ -506,11 +501,11 @@ fn what_is_not_understood_is_counted_and_a_critical_one_stays_in_the_stream() {
             let mut report = ExecReport::blank();
             report.header = Header { kind: EventKind::ExecReport, ..sender.header(0) };
             report.report_id = Text::truncated(id);
-            frame(&sender.names, origin, View::Execution(&report))
+            frame(&sender.names, origin, 1, View::Execution(&report))
         };
         let quote = Event::new(sender.header(1), Payload::TopOfBook(TopOfBook::default()));
         for (subject, frame) in [
-            ("executions", self::frame(&sender.names, "desk-9", View::Event(&quote))),
+            ("executions", self::frame(&sender.names, "desk-9", 1, View::Event(&quote))),
             ("executions", frame("forged", "desk-1")),
             ("control", frame("misled", "desk-9")),
         ] {
